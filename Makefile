@@ -1,0 +1,51 @@
+# `make demo` shows the registry at work; `make test` runs all checks. Both set up what they need, in .venv.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+ORACLE ?= .venv-mlem
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-slow bench clean
+
+help: ## Say what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+demo: $(READY) ## Show it at work: link, register, assign, load over HTTP, promote, roll back, refuse
+	@$(BIN)/python examples/demo/demo.py
+
+test: $(READY) $(ORACLE)/.ready ## Lint, types, tests, coverage
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	REGISTRY_MLEM_PYTHON=$$($(ORACLE)/bin/python -c 'import mlem, sys; print(sys.executable)' 2>/dev/null || true) \
+	  $(BIN)/python -m pytest -n auto --dist loadfile --cov --cov-report=term
+
+test-slow: $(READY) ## Tests that need minutes
+	$(BIN)/python -m pytest -m slow
+
+bench: $(READY) ## Measure the speed against gto and plain git
+	$(BIN)/python benchmarks/run.py
+
+clean: ## Remove what the other targets made
+	rm -rf -- .venv .venv-mlem demo-output .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* benchmarks/results
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	  { echo 'Python 3.10 or newer is needed: install it, or name one: make PYTHON=python3.12 $(MAKECMDGOALS)' >&2; exit 1; }
+	@git --version >/dev/null || { echo 'git is needed: install it' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo 'Python cannot make virtual environments: install its package for them (Debian, Ubuntu: apt-get install python3-venv)' >&2; exit 1; }
+	@echo 'Setting up $(VENV), once: a minute or two.'
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@
+
+# Real MLEM, whose packages exclude ours, in an environment of its own; where it cannot be had its tests say so and are skipped.
+$(ORACLE)/.ready: tests/mlem-pins.txt
+	@echo 'Setting up $(ORACLE), once: real MLEM as an oracle.'
+	@$(PYTHON) -m venv $(ORACLE)
+	@$(ORACLE)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/mlem-pins.txt || \
+	  echo 'MLEM cannot be installed here: the tests against it are skipped' >&2
+	@touch $@

@@ -1,0 +1,96 @@
+"""A model registry that is only a git repository, and refuses what was not pinned, verified and approved.
+
+`load`, `resolve` and `fetch` are for applications, `save` and `link` for data scientists, the rest for those who keep a
+registry. Nothing is imported before it is used: `import registry` costs a few milliseconds.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from registry.api.checking import check
+    from registry.api.doctor import doctor
+    from registry.api.holding import latest, which
+    from registry.api.linking import link
+    from registry.api.loading import fetch, load
+    from registry.api.proposing import Proposed, propose
+    from registry.api.questions import Registry, check_ref
+    from registry.api.recording import Options
+    from registry.api.registering import deprecate, deregister, register
+    from registry.api.resolving import Resolved, resolve
+    from registry.api.save import SavedModel, save
+    from registry.api.scaffold import init
+    from registry.api.staging import assign, rollback, unassign
+    from registry.api.unregistered import unregistered
+    from registry.api.verifying import verify
+    from registry.errors import GitError, NotFound, Refused, RegistryError
+    from registry.findings import Finding
+
+_HOMES = {
+    "api.checking": ("check",),
+    "api.doctor": ("doctor",),
+    "api.linking": ("link",),
+    "api.loading": ("fetch", "load"),
+    "api.holding": ("latest", "which"),
+    "api.proposing": ("Proposed", "propose"),
+    "api.questions": ("Registry", "check_ref"),
+    "api.recording": ("Options",),
+    "api.registering": ("deprecate", "deregister", "register"),
+    "api.resolving": ("Resolved", "resolve"),
+    "api.save": ("SavedModel", "save"),
+    "api.scaffold": ("init",),
+    "api.staging": ("assign", "rollback", "unassign"),
+    "api.unregistered": ("unregistered",),
+    "api.verifying": ("verify",),
+    "errors": ("GitError", "NotFound", "Refused", "RegistryError"),
+    "findings": ("Finding",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Finding",
+    "GitError",
+    "NotFound",
+    "Options",
+    "Proposed",
+    "Refused",
+    "Registry",
+    "RegistryError",
+    "Resolved",
+    "SavedModel",
+    "assign",
+    "check",
+    "check_ref",
+    "deprecate",
+    "deregister",
+    "doctor",
+    "fetch",
+    "init",
+    "latest",
+    "link",
+    "load",
+    "propose",
+    "register",
+    "resolve",
+    "rollback",
+    "save",
+    "unassign",
+    "unregistered",
+    "verify",
+    "which",
+]
+
+
+def __getattr__(name: str) -> object:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
