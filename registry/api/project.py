@@ -1,0 +1,202 @@
+"""A registry that was opened: a folder on this machine, read in place, or a mirror of a remote one."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Sequence
+from importlib import import_module
+from os import PathLike
+from typing import TYPE_CHECKING, NamedTuple
+
+from registry.errors import GitError, NotFound
+from registry.git.objects import (
+    Entry,
+    entries,
+    object_ids,
+    read_all,
+    read_blob,
+    read_commits,
+    refs_at,
+    require_revision,
+    resolve_commit,
+    sizes,
+)
+from registry.git.process import LOCAL, NETWORK
+from registry.names import in_tag, require_artifact
+from registry.urls import Address, parse
+
+if TYPE_CHECKING:
+    from registry.git.mirror import Mirror
+    from registry.git.tagscan import Scan
+    from registry.state import Artifact
+
+REMOTE_HEAD = "refs/registry/HEAD"
+"""Where a mirror keeps the remote's default branch."""
+
+
+class Project:
+    """One registry. Nothing is read before it is asked for."""
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        self.mirror: Mirror | None = None
+        """The cached copy, where the registry is remote."""
+        self.path: str | PathLike[str] = address.text
+        """Where refs are."""
+        self.objects: str | PathLike[str] = address.text
+        """Where objects are read."""
+        if not address.local:
+            from registry.git.mirror import Mirror
+
+            self.mirror = Mirror(address, "registries")
+            self.path = self.mirror.path
+            self.objects = self.mirror.objects
+
+    @property
+    def protocols(self) -> str:
+        """Transports that its pushes and fetches may use."""
+        return LOCAL if self.address.local else NETWORK
+
+    @property
+    def where(self) -> str:
+        """The registry, for messages."""
+        return str(self.address)
+
+    def refresh(self, artifact: str | None = None, *, head: bool = False) -> None:
+        """Bring a remote registry's tags (of one artifact, or all) and, if asked, its default branch up to date."""
+        if self.mirror is None:
+            return
+        refs = ["refs/tags/*"] if artifact is None else [f"refs/tags/{in_tag(artifact)}{mark}*" for mark in "@#"]
+        reader = threading.Thread(target=import_module, args=("registry.api.reading",))
+        reader.start()  # what reads the tags is imported while git waits for the remote
+        try:
+            self.mirror.update([*refs, "HEAD"] if head else refs)
+        finally:
+            reader.join()
+
+    def refresh_head(self) -> None:
+        """Bring a remote registry's default branch up to date."""
+        if self.mirror is not None:
+            self.mirror.update(["HEAD"])
+
+    def scan(self, artifact: str | None = None) -> Scan:
+        """Read the tags that are here, of one artifact or of all."""
+        from registry.api.reading import SKEW, scan
+
+        return scan(self.path, int(time.time()) + SKEW, artifact, self.objects)
+
+    def head(self) -> str | None:
+        """The commit of the work tree, or of the default branch of a remote one; none in an empty repository."""
+        try:
+            return resolve_commit(self.path, "HEAD" if self.mirror is None else REMOTE_HEAD)
+        except NotFound:
+            return None
+
+    def resolve(self, revision: str) -> str:
+        """The commit a revision names here. Raises `NotFound`."""
+        require_revision(revision)
+        if self.mirror is None:
+            return resolve_commit(self.path, revision)
+        if revision == "HEAD":
+            return resolve_commit(self.path, REMOTE_HEAD)
+        for ref in (f"refs/tags/{revision}", f"refs/heads/{revision}"):
+            try:
+                self.mirror.fetch_ref(ref, filtered="tree:0")
+            except GitError:
+                continue
+            return resolve_commit(self.path, ref)
+        return resolve_commit(self.path, revision)
+
+    def tree(self, commit: str, paths: Sequence[str], hint: Sequence[str] = ()) -> dict[str, Entry]:
+        """Entries of a commit's tree by path; `hint` names blobs that will be read next, fetched along."""
+        if self.mirror is not None:
+            self._bring_tree(self.mirror, commit, hint)
+        return entries(self.objects, commit, paths)
+
+    def _bring_tree(self, mirror: Mirror, commit: str, hint: Sequence[str]) -> None:
+        found = read_commits(self.objects, [commit]).get(commit)
+        if found is None:
+            raise NotFound(f"commit {commit} is missing", self.where, "fetch the registry again")
+        for wanted in ([found.tree, *hint], [found.tree]):  # a hint is a person's text: it may name nothing
+            try:
+                return mirror.fetch_objects(wanted, filtered="blob:none")
+            except GitError as error:
+                refused = error
+        refs = refs_at(self.path, commit)
+        if not refs:
+            raise refused
+        return mirror.fetch_ref(refs[0], filtered=None)  # the server gives no object by its id
+
+    def blob(self, oid: str, limit: int, where: str) -> bytes:
+        """Read a file of at most `limit` bytes by its object id."""
+        if self.mirror is not None:
+            self.mirror.fetch_objects([oid])
+        return read_blob(self.objects, oid, limit, where)
+
+    def files_at(self, commits: Sequence[str], path: str, limit: int) -> dict[str, bytes]:
+        """One file as it is at each of many commits; where it is missing, larger than `limit` or no file, left out."""
+        if self.mirror is None:
+            oids = object_ids(self.objects, [f"{commit}:{path}" for commit in commits])
+        else:
+            trees = [commit.tree for commit in read_commits(self.objects, commits).values()]
+            self.mirror.fetch_objects(trees, filtered="blob:none")
+            found = {f"{commit}:{path}": entries(self.objects, commit, [path]).get(path) for commit in commits}
+            oids = {name: entry.oid for name, entry in found.items() if entry is not None}
+            self.mirror.fetch_objects(oids.values())
+        small = [
+            oid
+            for oid, (kind, size) in sizes(self.objects, list(oids.values())).items()
+            if kind == "blob" and size <= limit
+        ]
+        data = {oid: body for oid, _, _, body in read_all(self.objects, small)}
+        return {name.partition(":")[0]: data[oid] for name, oid in oids.items() if oid in data}
+
+    def config_file(self, name: str, limit: int) -> bytes | None:
+        """A settings file such as `.gto`: from the work tree of a folder, as gto does, else from the default branch."""
+        if self.mirror is None:
+            path = os.path.join(self.address.text, name)
+            if not os.path.lexists(os.path.join(self.address.text, ".git")):
+                return self.file_at_head(name, limit)
+            if os.path.islink(path) or not os.path.isfile(path):
+                return None
+            with open(path, "rb") as stream:
+                return stream.read(limit + 1)
+        return self.file_at_head(name, limit)
+
+    def file_at_head(self, name: str, limit: int) -> bytes | None:
+        """A file at `head()`, or none."""
+        head = self.head()
+        entry = self.tree(head, [name]).get(name) if head else None
+        if entry is None or not entry.mode.startswith("100"):
+            return None
+        return self.blob(entry.oid, limit, f"{self.where}: {name}")
+
+
+def open_project(location: str | PathLike[str] = ".") -> Project:
+    """Open the registry at a path or URL. Raises `NotFound`, `Refused`."""
+    return Project(parse(os.fspath(location)))
+
+
+class Asked(NamedTuple):
+    """One artifact as it is now, and the tags it was read from."""
+
+    artifact: Artifact
+    scan: Scan
+
+
+def read_artifact(project: Project, name: str, *, head: bool = False) -> Asked:
+    """State of one artifact, of a remote registry after asking it (with `head` its default branch too).
+
+    Raises `NotFound` where it has no event.
+    """
+    require_artifact(name)
+    project.refresh(name, head=head)
+    from registry.api.reading import fold_artifact
+
+    found = project.scan(name)
+    if not found.events:
+        hint = "; its tags are malformed" if found.bad else ""
+        raise NotFound(f"no artifact {name!r}{hint}", project.where, "see `registry show` and `registry doctor`")
+    return Asked(fold_artifact(name, found.events), found)

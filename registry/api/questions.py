@@ -1,0 +1,152 @@
+"""Questions about a registry: what is registered, what runs where, who put it there. Nothing is written."""
+
+from __future__ import annotations
+
+from os import PathLike
+from typing import Any
+
+from registry.annotations import CONFIG, LIMIT, Config
+from registry.api.project import Project, open_project, read_artifact
+from registry.commit import Commit
+from registry.errors import NotFound, RegistryError
+from registry.names import require_artifact, require_stage
+from registry.state import Artifact, fold
+from registry.tags import Event
+from registry.versions import require as require_version
+from registry.views import Annotations, Selection
+
+Where = str | PathLike[str]
+
+
+class Registry:
+    """The whole state of a registry, read once."""
+
+    def __init__(self, project: Where = ".") -> None:
+        self.project = open_project(project)
+        self.project.refresh(head=True)
+        scan = self.project.scan()
+        self.artifacts: dict[str, Artifact] = fold(scan.events)
+        self.bad = scan.bad
+        self.refs = scan.refs
+        self.warnings: list[str] = []
+        """What could not be read and was left out, for a person."""
+
+    def config(self) -> Config:
+        """What `.gto` settles. Raises `RegistryError` where it cannot be read."""
+        return read_config(self.project)
+
+    def stages(self, config: Config | None = None, *, used: bool = False) -> list[str]:
+        """Stages of the registry: those `.gto` lists, else (or with `used`) those that hold something."""
+        from registry.views import used_stages
+
+        listed = None if used else (config or self.config()).stages
+        return used_stages(self.artifacts.values()) if listed is None else listed
+
+    def annotations(self, config: Config) -> Annotations:
+        """What `artifacts.yaml` of the newest commit lists; a file that cannot be read is left out with a warning."""
+        head = self.project.head()
+        listed = self._indexes([head], config.index)[head] if head else {}
+        if head is None or not listed:
+            return Annotations()
+        return Annotations(self._commits([head]).get(head), listed)
+
+    def full_annotations(self, config: Config, artifact: Artifact | None) -> Annotations:
+        """The same, with the commit and file of each version of one artifact, as `show NAME --json` lists them."""
+        base = self.annotations(config)
+        commits = list(dict.fromkeys(v.commit for v in artifact.versions.values())) if artifact else []
+        if base.head and base.head.oid not in commits:
+            commits.append(base.head.oid)
+        return Annotations(base.head, base.listed, self._commits(commits), self._indexes(commits, config.index))
+
+    def show(self, chosen: Selection = Selection()) -> dict[str, Any]:  # noqa: B008 - frozen
+        """`show --json`: version, stages and flags of every artifact."""
+        from registry.views import registry_view
+
+        config = self.config()
+        return registry_view(self.artifacts, self.stages(config), self.annotations(config), chosen)
+
+    def show_artifact(self, text: str, chosen: Selection = Selection()) -> list[dict[str, Any]]:  # noqa: B008 - frozen
+        """`show NAME --json`: one object a version; `NAME@vX.Y.Z`, `NAME@latest` and `NAME#STAGE` narrow it, as in gto.
+
+        Raises `NotFound` where the artifact is unknown.
+        """
+        from registry.views import artifact_view
+
+        name, mark, rest = _shortcut(text)
+        artifact = self.artifacts.get(name)
+        config = self.config()
+        annotations = self.full_annotations(config, artifact)
+        if artifact is None and name not in annotations.listed:
+            raise NotFound(f"no artifact {name!r}", self.project.where, "see `registry show` and `registry doctor`")
+        views = artifact_view(artifact or Artifact(name, [], {}, {}, {}), annotations, chosen)
+        if mark == "#":
+            return [view for view in views if any(stage["stage"] == rest for stage in view["stages"])]
+        if rest in {"latest", "greatest"}:
+            return views[:1]
+        return [view for view in views if view["version"] == rest] if rest else views
+
+    def history(self, name: str | None = None, *, ascending: bool = False) -> list[dict[str, Any]]:
+        """`history --json`: every event of the registry or of one artifact, newest first."""
+        from registry.views import history_view
+
+        if name is not None and require_artifact(name) not in self.artifacts:
+            raise NotFound(f"no artifact {name!r}", self.project.where, "see `registry show` and `registry doctor`")
+        chosen = self.artifacts.values() if name is None else [self.artifacts[name]]
+        return history_view(chosen, ascending=ascending)
+
+    def _indexes(self, commits: list[str], index: str) -> dict[str, dict[str, dict[str, Any]]]:
+        from registry.annotations import parse_index
+
+        found: dict[str, dict[str, dict[str, Any]]] = {commit: {} for commit in commits}
+        for commit, data in self.project.files_at(commits, index, LIMIT).items():
+            try:
+                found[commit] = parse_index(data, f"{self.project.where}: {commit[:7]}:{index}")
+            except RegistryError as error:
+                self.warnings.append(str(error))
+        return found
+
+    def _commits(self, oids: list[str]) -> dict[str, Commit]:
+        from registry.git.objects import read_commits
+
+        return read_commits(self.project.objects, oids)
+
+
+def read_config(project: Project) -> Config:
+    """What the registry's `.gto` settles. Raises `RegistryError` where it cannot be read."""
+    data = project.config_file(CONFIG, LIMIT)
+    if data is None:
+        return Config()
+    from registry.annotations import parse_config
+
+    return parse_config(data, f"{project.where}: {CONFIG}")
+
+
+def check_ref(ref: str, project: Where = ".") -> tuple[Artifact, Event]:
+    """The event a tag made, with its artifact's state. Raises `NotFound` where the tag is none, or is skipped."""
+    from registry.tags import BadTag, parse_name
+
+    ref = ref.removeprefix("refs/tags/")
+    name = parse_name(ref)
+    if isinstance(name, BadTag):
+        raise NotFound(f"{ref!r} is not a registry tag: {name.detail}", fix="see `registry history`")
+    opened = open_project(project)
+    asked = read_artifact(opened, name.artifact)
+    for event in asked.artifact.events:
+        if event.ref == ref:
+            return asked.artifact, event
+    for bad in asked.scan.bad:
+        if bad.ref == ref:
+            raise RegistryError(f"tag {ref!r} is skipped: {bad.detail}", opened.where, "see `registry doctor`")
+    raise NotFound(f"no tag {ref!r}", opened.where, "see `registry history`")
+
+
+def _shortcut(text: str) -> tuple[str, str, str]:
+    for mark in "#@":
+        name, found, rest = text.partition(mark)
+        if found:
+            if mark == "#":
+                require_stage(rest)
+            elif rest not in {"latest", "greatest"}:
+                require_version(rest)
+            return require_artifact(name), mark, rest
+    return require_artifact(text), "", ""

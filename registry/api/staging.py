@@ -1,0 +1,221 @@
+"""Assigning, unassigning and rolling back: what concerns a stage. Plans as in `registering`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from os import PathLike
+
+from registry import versions as semver
+from registry.api.choosing import called, chosen
+from registry.api.holding import find_version
+from registry.api.numbering import UNPUBLISHED, next_version
+from registry.api.project import open_project
+from registry.api.questions import read_config
+from registry.api.recording import NewTag, Options, Plan, Recorded, Snapshot, record
+from registry.api.registering import registration
+from registry.errors import NotFound, RegistryError
+from registry.names import require_artifact, require_stage
+from registry.state import Artifact, Version
+from registry.tags import ASSIGNMENT, UNASSIGNMENT, Event, TagName
+
+Where = str | PathLike[str]
+
+
+def assign(
+    name: str,
+    stage: str,
+    *,
+    ref: str | None = None,
+    version: str | None = None,
+    project: Where = ".",
+    force: bool = False,
+    skip_registration: bool = False,
+    options: Options = Options(),  # noqa: B008 - frozen
+) -> Recorded:
+    """Assign a stage to a version (`version` alone) or to a commit (`ref`, HEAD by default).
+
+    A commit without a version is registered first (as `version`, where given), as gto does. With `push` it stops where
+    the stage moved while this ran, and says who was first. Raises `RegistryError`, `NotFound`.
+    """
+    require_artifact(name)
+    require_stage(stage)
+    if version is not None:
+        semver.require(version)
+    if ref is None and version is None:
+        ref = "HEAD"
+
+    def decide(now: Snapshot, first: Snapshot) -> Plan:
+        _require_allowed(read_config(now.project).stages, stage, now.where)
+        _require_unmoved(now, first, stage)
+        registers: list[NewTag] = []
+        if ref is None and version is not None:
+            found = find_version(now.artifact, version, now.where)
+            commit, label = found.commit, found.label
+        else:
+            commit, label, registers = _version_at(now, ref or "HEAD", version, skip=skip_registration, force=force)
+        if not force:
+            _require_elsewhere(now, stage, label)
+        message = options.message or f"Assigning stage {stage} to artifact {name} {called(label)}"
+        tag = _stage_tag(now, ASSIGNMENT, stage, commit, label, message, options)
+        return Plan(
+            [*registers, tag],
+            _holds(stage, label),
+            f"{stage!r} would not hold {label}; the clocks of earlier tags say otherwise",
+            _tags_of(now, label),
+        )
+
+    return record(open_project(project), name, decide, options)
+
+
+def _require_allowed(stages: list[str] | None, stage: str, where: str) -> None:
+    if stages is not None and stage not in stages:
+        raise RegistryError(f"stage {stage!r} is not one of {', '.join(stages)}", f"{where}: .gto", "add it to .gto")
+
+
+def _require_elsewhere(now: Snapshot, stage: str, label: str) -> None:
+    holder = now.artifact.holder(stage)
+    if holder is not None and holder.version.label == label:
+        raise RegistryError(
+            f"{label} of {now.artifact.name!r} is in stage {stage!r} already, by {holder.event.ref}",
+            now.where,
+            f"use --force to make another tag; {UNPUBLISHED}",
+        )
+
+
+def _require_unmoved(now: Snapshot, first: Snapshot, stage: str) -> None:
+    new = [e for e in now.artifact.events if e.stage == stage and e.ref not in first.artifact.labels]
+    if new:
+        by = new[-1]
+        label = now.artifact.labels[by.ref]
+        raise RegistryError(
+            f"{by.tagger} <{by.email}> was first: {by.kind} of {called(label)} in stage {stage!r} by {by.ref}",
+            now.where,
+            "look at the stage again, then repeat the command if it is still right",
+        )
+
+
+def _version_at(
+    now: Snapshot, ref: str, version: str | None, *, skip: bool, force: bool
+) -> tuple[str, str, list[NewTag]]:
+    commit = now.resolve(ref)
+    here = [v for v in now.artifact.at_commit(commit) if v.active and version in {None, v.label}]
+    if here:
+        return commit, max((v.label for v in here), key=semver.key), []
+    if skip:
+        if version is not None:
+            raise RegistryError("both --version and --skip-registration were given", fix="give one of them")
+        if gone := now.artifact.at_commit(commit):
+            raise RegistryError(
+                f"{gone[0].label} of {now.artifact.name!r} was deregistered", now.where, "register it again"
+            )
+        return commit, commit, []
+    if not force:
+        now.require_model(commit)
+    label, _ = next_version(now, commit, version, None, force=False)
+    return commit, label, [registration(now, commit, label, Options())]
+
+
+def _tags_of(now: Snapshot, label: str) -> list[Event]:
+    """Tags that say what a version is."""
+    known = now.artifact.versions.get(label)
+    return known.events if known else []
+
+
+def _stage_tag(
+    now: Snapshot, kind: str, stage: str, commit: str, label: str, message: str, options: Options, **trailers: str
+) -> NewTag:
+    name = TagName(now.artifact.name, kind, None, stage, None)
+    named = {"Version": label} if semver.is_version(label) else {}
+    return now.tag(
+        name, commit, message, {**named, **{key.replace("_", "-"): text for key, text in trailers.items()}},
+        numbered=options.simple is not True, links=kind == ASSIGNMENT,
+    )  # fmt: skip
+
+
+def _holds(stage: str, label: str) -> Callable[[Artifact], bool]:
+    def holds(after: Artifact) -> bool:
+        holder = after.holder(stage)
+        return holder is not None and holder.version.label == label
+
+    return holds
+
+
+def unassign(
+    name: str,
+    stage: str,
+    *,
+    ref: str | None = None,
+    version: str | None = None,
+    project: Where = ".",
+    force: bool = False,
+    options: Options = Options(),  # noqa: B008 - frozen
+) -> Recorded:
+    """Cancel a version's assignments in a stage, by default of the version the stage holds; the one before returns."""
+    require_artifact(name)
+    require_stage(stage)
+
+    def decide(now: Snapshot, first: Snapshot) -> Plan:
+        _require_unmoved(now, first, stage)
+        found = chosen(now, ref, version, stage)
+        if found.label not in now.artifact.stages.get(stage, {}) and not force:
+            raise RegistryError(
+                f"{called(found.label)} of {name!r} is not in stage {stage!r}", now.where, "see `registry show`"
+            )
+        message = options.message or f"Unassigning stage '{stage}' to artifact '{name}' {called(found.label)}"
+        tag = _stage_tag(now, UNASSIGNMENT, stage, found.commit, found.label, message, options)
+        return Plan(
+            [tag],
+            lambda after: found.label not in after.stages.get(stage, {}),
+            f"{found.label} would stay in {stage!r}",
+            found.events,
+        )
+
+    return record(open_project(project), name, decide, options)
+
+
+def rollback(
+    name: str,
+    stage: str,
+    *,
+    to: str | None = None,
+    project: Where = ".",
+    options: Options = Options(),  # noqa: B008 - frozen
+) -> Recorded:
+    """Take a stage back to the version it held before, or to `to`; a version rolled back from is not chosen again."""
+    require_artifact(name)
+    require_stage(stage)
+
+    def decide(now: Snapshot, first: Snapshot) -> Plan:
+        _require_unmoved(now, first, stage)
+        holder = now.artifact.holder(stage)
+        if holder is None:
+            raise NotFound(f"nothing of {name!r} is in stage {stage!r}", now.where, "there is nothing to roll back")
+        target = _target(now, stage, to, holder.version)
+        old, new = called(holder.version.label), called(target.label)
+        message = options.message or f"Rolling stage {stage} of artifact {name} back from {old} to {new}"
+        tag = _stage_tag(
+            now, ASSIGNMENT, stage, target.commit, target.label, message, options, Rollback_of=holder.event.ref
+        )
+        return Plan([tag], _holds(stage, target.label), f"{stage!r} would not hold {target.label}", target.events)
+
+    return record(open_project(project), name, decide, options)
+
+
+def _target(now: Snapshot, stage: str, to: str | None, current: Version) -> Version:
+    if to is not None:
+        found = find_version(now.artifact, to, now.where)
+        if found.label == current.label:
+            raise RegistryError(f"stage {stage!r} holds {to} already", now.where)
+        return found
+    stack = now.artifact.held(stage)
+    if current.label in stack:
+        stack = stack[: len(stack) - 1 - stack[::-1].index(current.label)]
+    for label in reversed(stack):
+        version = now.artifact.versions.get(label)
+        if version is not None and version.registered and version.active and label != current.label:
+            return version
+    raise NotFound(
+        f"stage {stage!r} of {now.artifact.name!r} held no other valid version before {current.label}",
+        now.where,
+        "name one with --to",
+    )

@@ -1,0 +1,1 @@
+"""Git, safely: the only package that starts git."""

@@ -1,0 +1,229 @@
+"""A bare cache of a remote repository that holds only what was asked for.
+
+First time `git clone --bare --no-tags --depth=1 --filter=tree:0` with the wanted refs as configuration (a clone writes
+them packed); later `git fetch --no-tags --prune` of the wanted refs, which costs two requests when nothing changed.
+Objects are brought by id, many in one request. Measurements behind this stand in `docs/performance.md`.
+
+git answers a question about an object that a partial clone lacks by going to the network, and fails where it may not.
+So objects are read through `plain`, a repository without a remote that shares the mirror's object files: there, what
+was not brought is missing and nothing else happens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from registry import cache
+from registry.errors import GitError
+from registry.git.objects import sizes
+from registry.git.process import LOCAL, NETWORK, run
+from registry.urls import Address
+
+LONGEST = 200
+"""Longest name of a mirror's folder that spells the URL out, in characters."""
+LOOSE = 2000
+"""More loose refs than this are packed after a fetch."""
+
+_WHOLE = ("-c", "fetch.negotiationAlgorithm=noop")
+"""A commit that is here may lack its trees: a server that is told of it would leave them out."""
+PLAIN = "plain"
+"""The folder inside a mirror through which objects are read."""
+HEAD = "refs/registry/HEAD"
+"""Where a mirror keeps the remote's default branch."""
+
+
+class Mirror:
+    """The cached repository of one address; all processes of a machine share it."""
+
+    def __init__(self, address: Address, kind: str) -> None:
+        self.address = address
+        self.kind = kind
+        """`registries`, whose objects our own parser judges, or `sources` and `graphs`, which git checks."""
+        self.protocols = LOCAL if address.local else NETWORK
+        self.path = cache.root() / kind / f"{_folder(address.text)}.git"
+        """The bare repository: its refs, and what is fetched."""
+        self.objects = self.path / PLAIN
+        """Where its objects are read."""
+        self._lock = self.path.with_suffix(".lock")
+
+    def update(self, refs: Sequence[str]) -> None:
+        """Make these refs (exact, or with one `*`) equal to the remote's, tags at depth one.
+
+        Raises `GitError` when the remote cannot be read.
+        """
+        try:
+            self._update([f"+{ref}:{HEAD if ref == 'HEAD' else ref}" for ref in refs])
+        except GitError as error:
+            if "HEAD" not in refs or "find remote ref HEAD" not in error.stderr:
+                raise
+            self._update([f"+{ref}:{ref}" for ref in refs if ref != "HEAD"])
+
+    def _update(self, specs: Sequence[str]) -> None:
+        with cache.lock(self._lock):
+            if not (self.path / "config").is_file():
+                self._clone(specs)
+                return
+            line = ["fetch", "--no-tags", "--prune", "--quiet", "--no-write-fetch-head", "origin", *specs]
+            try:
+                run(self.path, line, protocols=self.protocols)
+            except GitError as error:
+                self._require_damaged(error)
+                self._clone(specs)
+            self._pack()
+
+    def fetch_objects(self, oids: Iterable[str], *, filtered: str = "tree:0", depth: int | None = None) -> None:
+        """Bring objects by id in one request, those that are here already left out (a commit is asked for again).
+
+        Raises `GitError` where the server refuses or lacks one.
+        """
+        wanted = list(dict.fromkeys(oids))
+        self._ensure()
+        known = sizes(self.objects, wanted) if depth is None else {}
+        missing = [oid for oid in wanted if oid not in known]
+        if missing:
+            flags = ["--no-tags", "--quiet", "--no-write-fetch-head", f"--filter={filtered}", "--stdin"]
+            flags += [f"--depth={depth}"] if depth else []
+            with cache.lock(self._lock):
+                self._git(*_WHOLE, "fetch", *flags, "origin", stdin="\n".join(missing).encode() + b"\n")
+                if len(sizes(self.objects, missing)) < len(missing):  # git takes them to be here: a pack is broken
+                    raise self._removed()
+
+    def fetch_ref(self, ref: str, *, depth: int | None = 1, filtered: str | None = "blob:none") -> None:
+        """Bring one ref, or with a `*` many, into the same name here; without `depth` with its whole history.
+
+        Refs of a pattern that the remote has no longer are removed here. Without `filtered` all files come along.
+        """
+        self._ensure()
+        flags = ["--no-tags", "--quiet", "--no-write-fetch-head"]
+        flags += [f"--depth={depth}"] if depth else []
+        flags += [f"--filter={filtered}"] if filtered else ["--no-filter", "--refetch"]
+        flags += ["--prune"] if "*" in ref else []
+        with cache.lock(self._lock):
+            self._git(*(_WHOLE if depth else ()), "fetch", *flags, "origin", f"+{ref}:{ref}")
+
+    def remote_refs(self) -> dict[str, str]:
+        """The remote's branches and tags with their ids; annotated tags also as `NAME^{}` with their target's."""
+        out = run(
+            None, ["ls-remote", "--heads", "--tags", "--end-of-options", self.address.text], protocols=self.protocols
+        ).out
+        found = {}
+        for line in out.decode("utf-8", "replace").splitlines():
+            oid, _, ref = line.partition("\t")
+            found[ref] = oid
+        return found
+
+    def _ensure(self) -> None:
+        with cache.lock(self._lock):
+            if (self.path / "config").is_file():
+                return
+            with _fresh(self.path) as made:
+                run(None, ["init", "--quiet", "--bare", "--end-of-options", str(made)])
+                settings = _remote_settings(_url(self.address), checked=self.kind != "registries")
+                (made / "config").write_text(settings, encoding="utf-8")
+                _make_plain(made)
+
+    def _clone(self, specs: Sequence[str]) -> None:
+        flags = ["--quiet", "--bare", "--no-tags", "--no-single-branch", "--depth=1", "--filter=tree:0"]
+        for spec in specs:
+            flags += ["-c", f"remote.origin.fetch={spec}"]
+        with _fresh(self.path) as made:
+            line = ["clone", *flags, "--end-of-options", _url(self.address), str(made)]
+            run(None, line, protocols=self.protocols)
+            run(made, ["config", "--unset-all", "remote.origin.fetch"], accept=(0, 5))
+            run(made, ["update-ref", HEAD, "HEAD"], accept=(0, 128))  # a clone does not follow a refspec of HEAD
+            _make_plain(made)
+
+    def _git(self, *args: str, stdin: bytes | None = None) -> None:
+        try:
+            run(self.path, args, protocols=self.protocols, stdin=stdin)
+        except GitError as error:
+            self._require_damaged(error)
+            raise self._removed() from None
+
+    def _require_damaged(self, error: GitError) -> None:
+        """Pass a remote's failure on; return where the cache itself is broken, or locked by a git that was killed."""
+        done = run(self.path, ["rev-parse", "--is-bare-repository"], accept=(0, 128))
+        if done.code == 0 and ".lock': File exists" not in error.stderr:
+            raise error
+
+    def _removed(self) -> GitError:
+        """Remove a mirror that is broken, so that the next question makes it anew."""
+        import shutil
+
+        shutil.rmtree(self.path, ignore_errors=True)
+        return GitError("a damaged cache was removed", str(self.path), "run this again: it is fetched anew")
+
+    def _pack(self) -> None:
+        tags = self.path / "refs" / "tags"
+        if tags.is_dir() and sum(1 for _ in tags.iterdir()) > LOOSE:
+            run(self.path, ["pack-refs", "--all"])
+
+
+def _folder(url: str) -> str:
+    """A folder's name for a URL: its bytes in hex, or of a long one the SHA-256 (importing hashlib costs 3 ms)."""
+    plain = url.encode().hex()
+    if len(plain) <= LONGEST:
+        return plain
+    import hashlib
+
+    return hashlib.sha256(url.encode()).hexdigest()
+
+
+def _url(address: Address) -> str:
+    return f"file://{address.text}" if address.local else address.text
+
+
+def _remote_settings(url: str, *, checked: bool) -> str:
+    quoted = url.replace("\\", "\\\\").replace('"', '\\"')
+    return f"""[core]
+\trepositoryFormatVersion = 1
+\tbare = true
+[extensions]
+\tpartialClone = origin
+[remote "origin"]
+\turl = "{quoted}"
+\tpromisor = true
+\tpartialCloneFilter = tree:0
+[fetch]
+\tfsckObjects = {str(checked).lower()}
+"""
+
+
+def _make_plain(mirror: Path) -> None:
+    plain = mirror / PLAIN
+    (plain / "refs").mkdir(parents=True)
+    (plain / "objects" / "info").mkdir(parents=True)
+    (plain / "HEAD").write_text("ref: refs/heads/main\n", encoding="utf-8")
+    (plain / "objects" / "info" / "alternates").write_text("../../objects\n", encoding="utf-8")
+    settings = (mirror / "config").read_text(encoding="utf-8")
+    sha256 = "objectformat = sha256" in settings.lower()
+    extension = "[extensions]\n\tobjectFormat = sha256\n" if sha256 else ""
+    text = f"[core]\n\trepositoryFormatVersion = {int(sha256)}\n\tbare = true\n{extension}"
+    (plain / "config").write_text(text, encoding="utf-8")
+
+
+class _fresh:  # noqa: N801 - used as a statement
+    """Make a repository under a temporary name and move it to its place when it is whole."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> Path:
+        import tempfile
+
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._made = Path(tempfile.mkdtemp(prefix=".", dir=self._path.parent))
+        except OSError as error:
+            raise cache.unwritable(self._path.parent, error) from None
+        return self._made
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        import shutil
+
+        if kind is None:
+            shutil.rmtree(self._path, ignore_errors=True)
+            self._made.replace(self._path)
+        else:
+            shutil.rmtree(self._made, ignore_errors=True)

@@ -1,0 +1,162 @@
+"""Reading commits, trees and blobs from the object store, never from a work tree and never through a symlink."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from os import PathLike
+from typing import IO, NamedTuple
+
+from registry.commit import Commit, parse_commit
+from registry.errors import GitError, NotFound, Refused, RegistryError
+from registry.git.process import OFFLINE, reader, run
+
+_OID = r"[0-9a-f]{40}(?:[0-9a-f]{24})?"
+_CHUNK = 1 << 20
+_FILES = {"100644", "100755", "100664"}
+LONGEST_REVISION = 250
+
+
+class Entry(NamedTuple):
+    """One entry of a tree."""
+
+    path: str
+    mode: str
+    """`100644` or `100755` for a file, `120000` for a symlink, `160000` for a submodule, `040000` for a folder."""
+    kind: str
+    """`blob`, `tree` or `commit`."""
+    oid: str
+
+
+def is_oid(text: str) -> bool:
+    """Whether `text` is a whole object id in lower-case hex."""
+    return re.fullmatch(_OID, text) is not None
+
+
+def require_revision(text: str) -> str:
+    """Return `text` when it can be a revision, else raise: no option, no range, no control character, not endless."""
+    bad = not text or len(text) > LONGEST_REVISION or text.startswith("-") or ".." in text
+    if bad or any(ord(c) <= 32 or ord(c) == 127 for c in text):  # noqa: PLR2004 - blank and delete
+        raise RegistryError(f"not a revision: {text[:80]!r}", fix="name a tag, a branch or a commit")
+    return text
+
+
+def resolve_commit(path: str | PathLike[str], revision: str) -> str:
+    """The commit a revision of the repository at `path` names, in hex. Raises `NotFound`."""
+    require_revision(revision)
+    done = run(
+        path, ["rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"], accept=(0, 1, 128)
+    )
+    out = done.out.decode().strip().splitlines()
+    if done.code or len(out) != 1 or not is_oid(out[0]):
+        if done.code and "not a git repository" in done.err:
+            raise GitError("not a git repository", str(path), "name a git repository with -r, or run `git init`")
+        raise NotFound(f"no commit is named {revision!r}", str(path), "name a tag, a branch or a commit that exists")
+    return out[0]
+
+
+def read_all(path: str | PathLike[str], names: Iterable[str]) -> Iterator[tuple[str, str, str, bytes]]:
+    """Read many small objects at once: each name with the object's id, type and bytes; what is missing is left out."""
+    asked = list(dict.fromkeys(names))
+    if not asked:
+        return
+    out = run(path, ["cat-file", "--buffer", "--batch"], stdin="\n".join(asked).encode() + b"\n").out
+    at = 0
+    for name in asked:
+        end = out.index(b"\n", at)
+        fields = out[at:end].decode("utf-8", "replace").split()
+        if len(fields) == 3 and fields[2].isdigit():  # noqa: PLR2004 - "<name> missing" has two
+            size = int(fields[2])
+            yield name, fields[0], fields[1], out[end + 1 : end + 1 + size]
+            at = end + 2 + size
+        else:
+            at = end + 1
+
+
+def read_commits(path: str | PathLike[str], oids: Iterable[str]) -> dict[str, Commit]:
+    """Read commits by id; an id that is not a commit here is left out."""
+    read = ((oid, parse_commit(oid, body)) for _, oid, kind, body in read_all(path, oids) if kind == "commit")
+    return {oid: commit for oid, commit in read if commit is not None}
+
+
+def entries(
+    path: str | PathLike[str], commit: str, paths: Sequence[str] = (), *, deep: bool = False, protocols: str = OFFLINE
+) -> dict[str, Entry]:
+    """Entries of a commit's tree: those named by `paths` (no globs), else all of the root, or (`deep`) all files."""
+    flags = ["-r"] if deep else []
+    out = run(
+        path, ["ls-tree", "-z", "--full-tree", *flags, "--end-of-options", commit, *paths], protocols=protocols
+    ).out
+    found = {}
+    for record in out.split(b"\0"):
+        if record:
+            meta, _, name = record.partition(b"\t")
+            mode, kind, oid = meta.decode().split()
+            entry = Entry(name.decode("utf-8", "surrogateescape"), mode, kind, oid)
+            found[entry.path] = entry
+    return found
+
+
+def file_entry(entry: Entry | None, path: str, where: str) -> Entry:
+    """Return an ordinary file; raise `NotFound`, or `Refused` for a symlink, a submodule or a folder."""
+    if entry is None:
+        raise NotFound(f"no file {path}", where, "check the path and the revision")
+    if entry.mode not in _FILES:
+        kinds = {"120000": "a symlink", "160000": "a submodule", "040000": "a folder"}
+        raise Refused(
+            "path-contained", f"{path} is {kinds.get(entry.mode, entry.mode)}, not a file", where, "commit a plain file"
+        )
+    return entry
+
+
+def object_ids(path: str | PathLike[str], names: Sequence[str]) -> dict[str, str]:
+    """The object each name (`COMMIT:PATH`) stands for; names of what is not here are left out."""
+    if not names:
+        return {}
+    asked = "\n".join(names).encode() + b"\n"
+    out = run(path, ["cat-file", "--buffer", "--batch-check=%(objectname)"], stdin=asked).out.decode()
+    return {name: line for name, line in zip(names, out.splitlines(), strict=True) if is_oid(line)}
+
+
+def merge_bases(path: str | PathLike[str], one: str, other: str) -> list[str]:
+    """All best common ancestors of two commits; none where they have none, or their history is not here."""
+    done = run(path, ["merge-base", "--all", one, other], accept=(0, 1, 128))
+    return [line for line in done.out.decode().split() if is_oid(line)] if done.code == 0 else []
+
+
+def refs_at(path: str | PathLike[str], commit: str) -> list[str]:
+    """Full names of the branches and tags at a commit."""
+    out = run(path, ["for-each-ref", f"--points-at={commit}", "--format=%(refname)", "refs/heads", "refs/tags"]).out
+    return out.decode("utf-8", "surrogateescape").splitlines()
+
+
+def sizes(path: str | PathLike[str], oids: Sequence[str], protocols: str = OFFLINE) -> dict[str, tuple[str, int]]:
+    """Type and size in bytes of each object that exists here (asking may fetch where `protocols` allow it)."""
+    if not oids:
+        return {}
+    asked = "\n".join(oids).encode() + b"\n"
+    out = run(path, ["cat-file", "--buffer", "--batch-check"], stdin=asked, protocols=protocols).out
+    found = {}
+    for line in out.decode().splitlines():
+        fields = line.split()
+        if len(fields) == 3:  # noqa: PLR2004 - "<object> missing" has two
+            found[fields[0]] = (fields[1], int(fields[2]))
+    return found
+
+
+def read_blob(path: str | PathLike[str], oid: str, limit: int, where: str, protocols: str = OFFLINE) -> bytes:
+    """Read a whole blob of at most `limit` bytes. Raises `NotFound`, or `RegistryError` where it is larger."""
+    known = sizes(path, [oid], protocols).get(oid)
+    if known is None:
+        raise NotFound(f"object {oid} is missing", where, "fetch the repository again")
+    kind, size = known
+    if kind != "blob" or size > limit:
+        raise RegistryError(f"{kind} of {size} bytes, expected a file of at most {limit}", where)
+    return run(path, ["cat-file", "blob", oid], protocols=protocols).out
+
+
+def copy_blob(path: str | PathLike[str], oid: str, sink: IO[bytes], protocols: str = OFFLINE) -> None:
+    """Stream a blob of any size into `sink`."""
+    with reader(path, ["cat-file", "blob", oid], protocols) as stream:
+        while block := stream.read(_CHUNK):
+            sink.write(block)

@@ -1,0 +1,267 @@
+"""The one place that runs git: arguments as lists, a cleaned environment, no prompt, no hook while reading, a timeout.
+
+Variables that would point git at another repository or feed it configuration from a parent process are stripped;
+what carries the user's identity, credentials, proxies and agents stays. Replace refs are off, redirects are errors,
+and no transport is used but those the caller names (`GIT_ALLOW_PROTOCOL`, git(1)).
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess  # noqa: TID251 - this module is the one that runs git
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import IO, Final, NamedTuple
+
+from registry.errors import GitError, RegistryError
+
+OFFLINE: Final = "none"
+"""No transport at all: questions about what is already here."""
+NETWORK: Final = "https:ssh:http"
+"""Transports of a remote; whether a URL may use plain http is for `registry.urls` to say."""
+LOCAL: Final = "https:ssh:http:file"
+"""The same, and folders of this machine."""
+
+TIMEOUT: Final = 120.0
+"""Seconds a local command may take."""
+NETWORK_TIMEOUT: Final = 1800.0
+"""Seconds a transfer may take; a stalled one is given up much earlier (`http.lowSpeedTime`)."""
+
+_STRIPPED: Final = (
+    "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_ALTERNATE_REFS", "GIT_NAMESPACE", "GIT_CONFIG", "GIT_CONFIG_PARAMETERS", "GIT_COMMON_DIR", "GIT_GRAFT_FILE",
+    "GIT_SHALLOW_FILE", "GIT_REPLACE_REF_BASE", "GIT_PREFIX", "GIT_IMPLICIT_WORK_TREE", "GIT_QUARANTINE_PATH",
+    "GIT_INTERNAL_SUPER_PREFIX", "GIT_ATTR_SOURCE", "GIT_EXTERNAL_DIFF", "GIT_GLOB_PATHSPECS",
+    "GIT_NOGLOB_PATHSPECS", "GIT_ICASE_PATHSPECS",
+)  # fmt: skip
+_ALWAYS: Final = {
+    "LC_ALL": "C",
+    "LANGUAGE": "",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_GRAFT_FILE": os.devnull,
+    "GIT_LITERAL_PATHSPECS": "1",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_FLUSH": "0",
+}
+_SETTINGS: Final = (
+    "core.fsmonitor=false",
+    "core.symlinks=false",
+    "core.packedGitWindowSize=16m",
+    "core.packedGitLimit=128m",
+    "submodule.recurse=false",
+    "fetch.recurseSubmodules=false",
+    "http.followRedirects=false",
+    "http.lowSpeedLimit=1",
+    "http.lowSpeedTime=60",
+    "gc.auto=0",
+    "maintenance.auto=false",
+)
+_NO_HOOKS: Final = ("-c", f"core.hooksPath={os.devnull}")
+_SHOWN: Final = 12
+_GRACE: Final = 5.0
+_BUFFER: Final = 1 << 18
+
+
+class Done(NamedTuple):
+    """What a finished command said."""
+
+    code: int
+    out: bytes
+    err: str
+
+
+def environment(protocols: str, extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment git runs in."""
+    env = {key: value for key, value in os.environ.items() if key not in _STRIPPED}
+    env.update(_ALWAYS)
+    env["GIT_ALLOW_PROTOCOL"] = protocols
+    if protocols == OFFLINE:
+        env["GIT_NO_LAZY_FETCH"] = "1"
+    if extra:
+        env.update(extra)
+    return env
+
+
+def command(path: str | os.PathLike[str] | None, args: Sequence[str], *, hooks: bool) -> list[str]:
+    """The whole command line of `git ARGS` in the repository at `path`."""
+    line = ["git"]
+    for setting in _SETTINGS:
+        line += ("-c", setting)
+    if not hooks:
+        line += _NO_HOOKS
+    if path is not None:
+        line += ("-C", os.fspath(path))
+    return [*line, *args]
+
+
+def run(
+    path: str | os.PathLike[str] | None,
+    args: Sequence[str],
+    *,
+    stdin: bytes | None = None,
+    protocols: str = OFFLINE,
+    hooks: bool = False,
+    env: Mapping[str, str] | None = None,
+    accept: Sequence[int] = (0,),
+) -> Done:
+    """Run `git ARGS` and return what it said.
+
+    Raises `GitError` when it exits with a code outside `accept`, does not end in time, or cannot be started.
+    """
+    timeout = TIMEOUT if protocols == OFFLINE else NETWORK_TIMEOUT
+    try:
+        with _start(path, args, protocols=protocols, hooks=hooks, env=env, stdin=stdin is not None) as process:
+            try:
+                out, err = process.communicate(stdin, timeout=timeout)
+            except BaseException:
+                _end(process)
+                raise
+    except subprocess.TimeoutExpired:
+        raise _late(path, args, timeout) from None
+    done = Done(process.returncode, out, err.decode("utf-8", "replace"))
+    if done.code not in accept:
+        raise failure(path, args, done)
+    return done
+
+
+@contextmanager
+def pipeline(
+    path: str | os.PathLike[str], sink_path: str | os.PathLike[str], source: Sequence[str], sink: Sequence[str]
+) -> Iterator[IO[bytes]]:
+    """Run `git SOURCE | git SINK`, each in its own repository, and give the sink's output; leaving early ends both."""
+    with (
+        _start(path, source, protocols=OFFLINE, errors=subprocess.DEVNULL) as first,
+        _start(sink_path, sink, protocols=OFFLINE, feed=first.stdout, errors=subprocess.DEVNULL) as second,
+    ):
+        if first.stdout is None or second.stdout is None:  # pragma: no cover - both are pipes
+            raise GitError("git gave no output", _place(path))
+        first.stdout.close()
+        try:
+            yield second.stdout
+            ended = (first.wait(TIMEOUT), second.wait(TIMEOUT))
+        except BaseException as error:
+            _end(first)
+            _end(second)
+            if isinstance(error, subprocess.TimeoutExpired):
+                raise _late(path, source, TIMEOUT) from None
+            raise
+    if ended[1]:  # first: a source whose sink ended is ended by that
+        _explain(sink_path, sink, ended[1])
+    if ended[0]:
+        _explain(path, source, ended[0])
+
+
+@contextmanager
+def reader(path: str | os.PathLike[str], args: Sequence[str], protocols: str = OFFLINE) -> Iterator[IO[bytes]]:
+    """Run `git ARGS` and give its output as a stream."""
+    with _start(path, args, protocols=protocols, errors=subprocess.DEVNULL) as process:
+        if process.stdout is None:  # pragma: no cover - it is a pipe
+            raise GitError("git gave no output", _place(path))
+        try:
+            yield process.stdout
+            ended = process.wait(TIMEOUT)
+        except BaseException as error:
+            _end(process)
+            if isinstance(error, subprocess.TimeoutExpired):
+                raise _late(path, args, TIMEOUT) from None
+            raise
+    if ended:
+        _explain(path, args, ended)
+
+
+@contextmanager
+def conversation(path: str | os.PathLike[str], args: Sequence[str]) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
+    """Run `git ARGS` and give its input and output, to be asked and read in turn; it ends with the block."""
+    with _start(path, args, protocols=OFFLINE, stdin=True, errors=subprocess.DEVNULL) as process:
+        if process.stdin is None or process.stdout is None:  # pragma: no cover - both are pipes
+            raise GitError("git gave no output", _place(path))
+        try:
+            yield process.stdin, process.stdout
+        finally:
+            _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End git so that it removes its lock files; one that does not listen is killed."""
+    process.terminate()
+    try:
+        process.wait(_GRACE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+
+
+def _late(path: str | os.PathLike[str] | None, args: Sequence[str], seconds: float) -> GitError:
+    return GitError(f"git {_verb(args)} did not end within {seconds:g} s", _place(path), "try again later")
+
+
+def _verb(args: Sequence[str]) -> str:
+    """The subcommand behind `-c` settings."""
+    return next((word for at, word in enumerate(args) if word != "-c" and args[at - 1 : at] != ["-c"]), "")
+
+
+def _explain(path: str | os.PathLike[str], args: Sequence[str], code: int) -> None:
+    """Raise for a streamed command that failed: run again without input, it says why (a full pipe of errors blocks)."""
+    run(path, args)
+    raise failure(path, args, Done(code, b"", ""))
+
+
+def _start(
+    path: str | os.PathLike[str] | None,
+    args: Sequence[str],
+    *,
+    protocols: str,
+    hooks: bool = False,
+    env: Mapping[str, str] | None = None,
+    stdin: bool = False,
+    feed: IO[bytes] | None = None,
+    errors: int = subprocess.PIPE,
+) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            command(path, args, hooks=hooks),
+            stdin=feed or (subprocess.PIPE if stdin else subprocess.DEVNULL),
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            env=environment(protocols, env),
+            bufsize=_BUFFER,
+        )
+    except FileNotFoundError:
+        raise RegistryError("the program `git` was not found", fix="install git and put it on PATH") from None
+    except OSError as error:
+        raise RegistryError(f"the program `git` was not started: {error.strerror}", _place(path)) from None
+
+
+def failure(path: str | os.PathLike[str] | None, args: Sequence[str], done: Done) -> GitError:
+    """The error for a command that failed, with git's own last lines and, where known, the remedy."""
+    plain = "".join(c if c.isprintable() or c == "\n" else "?" for c in done.err.expandtabs())  # a server's words too
+    said = [line for line in plain.strip().splitlines() if line.strip()]
+    shown = "\n".join(said[-_SHOWN:]) or f"exit code {done.code}"
+    for text, fix in _REMEDIES:
+        if text in done.err:
+            return GitError(f"git {_verb(args)} failed: {shown}", _place(path), fix, done.err)
+    return GitError(f"git {_verb(args)} failed: {shown}", _place(path), "", done.err)
+
+
+_REMEDIES: Final = (
+    ("does not appear to be a git repository", "see `git remote -v`; add one with `git remote add origin URL`"),
+    ("not a git repository", "name a git repository with -r, or run `git init`"),
+    ("dubious ownership", "the repository belongs to someone else; see safe.directory in git-config(1)"),
+    ("tell me who you are", "set user.name and user.email with `git config`"),
+    ("empty ident name", "set user.name and user.email with `git config`"),
+    ("unable to auto-detect email", "set user.name and user.email with `git config`"),
+    ("returned error: 30", "redirects are not followed: use the final URL"),
+    ("redirect", "redirects are not followed: use the final URL"),
+    ("could not read Username", "give git credentials for this host: a credential helper, a token or an SSH key"),
+    ("Authentication failed", "check the credentials git has for this host"),
+    ("Permission denied (publickey)", "check the SSH key git uses for this host"),
+    ("Could not resolve host", "check the host's name and the network"),
+    ("Failed to connect", "check that the server is up and reachable"),
+    ("Couldn't connect", "check that the server is up and reachable"),
+    ("transport", "use an https or ssh URL"),
+    ("fsck error", "the repository holds a damaged object: repair it with `git fsck` at its origin"),
+)
+
+
+def _place(path: str | os.PathLike[str] | None) -> str:
+    return "" if path is None else os.fspath(path)

@@ -1,0 +1,42 @@
+"""Findings as text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from registry.findings import ERROR, SKIP, WARNING, Finding
+
+_ORDER = (ERROR, WARNING, SKIP)
+
+
+def as_text(findings: Sequence[Finding], nothing: str) -> str:
+    """Each finding with its place and remedy, the gravest first, and a line that counts them."""
+    if not findings:
+        return nothing
+    return "\n".join([*(_block(finding) for finding in by_gravity(findings)), counted(findings)])
+
+
+def by_gravity(findings: Sequence[Finding]) -> list[Finding]:
+    """The gravest first, otherwise in their order."""
+    return sorted(findings, key=lambda finding: _ORDER.index(finding.severity))
+
+
+def counted(findings: Sequence[Finding]) -> str:
+    """How many there are of each severity."""
+    words = ((word, sum(finding.severity == word for finding in findings)) for word in _ORDER)
+    return ", ".join(f"{n} {word}{'s' if n > 1 else ''}" for word, n in words if n)
+
+
+def _block(finding: Finding) -> str:
+    place = finding.path or finding.ref or finding.artifact or ""
+    if finding.path and finding.line:
+        place = f"{finding.path}:{finding.line}"
+    lines = [f"{finding.severity}[{finding.id}] {_line(place)}".rstrip(), f"  {_line(finding.message)}"]
+    if finding.fix:
+        lines.append(f"  fix: {_line(finding.fix)}")
+    return "\n".join(lines)
+
+
+def _line(text: str) -> str:
+    """Text from a repository as one line: no file name or message begins a line of its own, or moves the cursor."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

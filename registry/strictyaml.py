@@ -1,0 +1,165 @@
+"""The strict YAML of the registry's own files and of model metafiles.
+
+Rules: one document; scalars stay text until a schema types them; anchors, aliases, merge keys, tags, duplicate
+keys and keys that are not scalars are refused, and so are files over 1 MiB or nested deeper than 64. Messages name
+file and line. The grammar is YAML 1.1 as libyaml reads it (https://yaml.org/spec/1.1/); writing follows PyYAML's
+`safe_dump`, so that MLEM, which reads with `safe_load`, gets the same strings back.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, NoReturn
+
+from registry.errors import RegistryError
+
+LIMIT = 1 << 20
+"""Largest accepted file, in bytes."""
+DEPTH = 64
+"""Deepest accepted nesting."""
+
+_BREAKS = "\x85\u2028\u2029"
+"""Line breaks beyond ASCII, which PyYAML writes unescaped and reads back as blanks."""
+_TYPED = {f"tag:yaml.org,2002:{kind}" for kind in ("null", "bool", "int", "float")}
+_LONGEST_NUMBER = 64
+
+
+class Scalar(str):
+    """The text of a scalar, with the line it stands on and whether it was written without quotes."""
+
+    __slots__ = ("line", "plain")
+
+    line: int
+    plain: bool
+
+    def __new__(cls, text: str, line: int = 0, *, plain: bool = True) -> Scalar:
+        """Make a scalar of `text`."""
+        made = super().__new__(cls, text)
+        made.line = line
+        made.plain = plain
+        return made
+
+
+def parse(data: bytes, where: str) -> Any:  # noqa: ANN401 - a YAML document has any shape
+    """Parse one strict YAML document into dicts, lists and `Scalar`s; an empty document is `None`.
+
+    Raises `RegistryError` that names `where` and the line.
+    """
+    import yaml
+
+    if len(data) > LIMIT:
+        _refuse(f"file of {len(data)} bytes, at most {LIMIT} are read", where, 0)
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        _refuse(f"not UTF-8: {error.reason} at byte {error.start}", where, data[: error.start].count(b"\n") + 1)
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        return _build(yaml.parse(text, Loader=loader), where)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 0
+        _refuse(f"not valid YAML: {error.problem}", where, line)
+    except yaml.YAMLError as error:
+        _refuse(f"not valid YAML: {str(error).splitlines()[0]}", where, 0)
+
+
+def dump(value: Any) -> str:  # noqa: ANN401
+    """Write plain dicts, lists and scalars, keys sorted, as MLEM's own reader expects them."""
+    import yaml
+
+    def write(*, readable: bool) -> str:
+        return str(
+            yaml.safe_dump(value, sort_keys=True, default_flow_style=False, allow_unicode=readable, width=1 << 16)
+        )
+
+    text = write(readable=True)
+    return write(readable=False) if any(mark in text for mark in _BREAKS) else text
+
+
+def typed(value: Any) -> Any:  # noqa: ANN401
+    """Type a parsed value as PyYAML does, for MLEM wrote by its rules: null, boolean, integer and float where plain.
+
+    Dates stay text.
+    """
+    if isinstance(value, dict):
+        return {str(key): typed(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [typed(item) for item in value]
+    if not isinstance(value, Scalar):
+        return value
+    if not value.plain:
+        return str(value)
+    return _typed_scalar(str(value))
+
+
+@lru_cache(maxsize=1 << 12)
+def _typed_scalar(text: str) -> Any:  # noqa: ANN401
+    import yaml
+
+    if len(text) > _LONGEST_NUMBER or not text.isascii():
+        return str(text)
+    loader: Any = yaml.SafeLoader("")
+    tag = loader.resolve(yaml.ScalarNode, text, (True, False))
+    if tag not in _TYPED:
+        return str(text)
+    try:
+        return loader.construct_object(yaml.ScalarNode(tag, text))
+    except ValueError:  # such as `0b_`
+        return str(text)
+
+
+def _build(events: Any, where: str) -> Any:  # noqa: ANN401
+    root: list[Any] = []
+    stack: list[tuple[Any, Any]] = [(root, None)]
+    documents = 0
+    for event in events:
+        name = type(event).__name__
+        line = event.start_mark.line + 1
+        if name == "DocumentStartEvent":
+            documents += 1
+            if documents > 1:
+                _refuse("more than one document", where, line)
+        elif name in {"MappingStartEvent", "SequenceStartEvent"}:
+            _plain_node(event, where, line)
+            if len(stack) > DEPTH:
+                _refuse(f"nested deeper than {DEPTH}", where, line)
+            child: Any = {} if name == "MappingStartEvent" else []
+            _attach(stack, child, where, line)
+            stack.append((child, None))
+        elif name in {"MappingEndEvent", "SequenceEndEvent"}:
+            stack.pop()
+        elif name == "ScalarEvent":
+            _plain_node(event, where, line)
+            _attach(stack, Scalar(event.value, line, plain=not event.style), where, line)
+        elif name == "AliasEvent":
+            _refuse(f"alias *{event.anchor}; write the value out", where, line)
+    return root[0] if root else None
+
+
+def _attach(stack: list[tuple[Any, Any]], value: Any, where: str, line: int) -> None:  # noqa: ANN401
+    container, key = stack[-1]
+    if isinstance(container, list):
+        container.append(value)
+    elif key is not None:
+        container[key] = value
+        stack[-1] = (container, None)
+    elif not isinstance(value, Scalar):
+        _refuse("a key that is not a scalar", where, line)
+    elif value == "<<" and value.plain:
+        _refuse("merge key <<; write the values out", where, line)
+    elif value in container:
+        _refuse(f"duplicate key {str(value)!r}", where, line)
+    else:
+        stack[-1] = (container, value)
+
+
+def _plain_node(event: Any, where: str, line: int) -> None:  # noqa: ANN401
+    if event.anchor is not None:
+        _refuse(f"anchor &{event.anchor}; anchors and aliases are not read here", where, line)
+    if event.tag is not None:
+        _refuse(f"tag {event.tag}; tags are not read here", where, line)
+
+
+def _refuse(what: str, where: str, line: int) -> NoReturn:
+    place = f"{where}, line {line}" if line else where
+    raise RegistryError(what, place, "write plain YAML: mappings, lists and scalars only")
