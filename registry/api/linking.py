@@ -1,0 +1,237 @@
+"""`link`: resolve a revision of a source repository, verify the model there, and write a link that pins it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import posixpath
+import tempfile
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+from registry.api.project import open_project
+from registry.errors import NotFound, Refused, RegistryError
+from registry.git.source import Revision, Source
+from registry.linkfile import Link, format_link
+from registry.metafile import Metafile, artifact_paths, parse
+from registry.names import link_paths, require_artifact
+from registry.stores import Held
+from registry.stores.git_blob import GitBlobs, require_content
+from registry.strictyaml import LIMIT
+from registry.urls import Address, file_url, has_credentials, redacted
+from registry.urls import parse as parse_address
+
+EXTENSION = ".mlem"
+_OLD_EXTENSION = ".mlem.yaml"
+
+
+@dataclass(frozen=True)
+class Linked:
+    """A link that was written."""
+
+    name: str
+    path: Path
+    """The link file."""
+    link: Link
+    revision: Revision
+    """What the revision named when it was resolved."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model as it stands at one commit of its source."""
+
+    path: str
+    """Its metafile, from the source's root."""
+    blob: str
+    """The metafile's git object id."""
+    data: bytes
+    """The metafile's bytes."""
+    metafile: Metafile
+    files: dict[str, Held]
+    """Its artifacts by the name the metafile gives them."""
+
+
+def link(source: str, target: str, *, source_project: str, rev: str, project: str | PathLike[str] = ".") -> Linked:
+    """Link the model `source` of the repository `source_project` at `rev` as the artifact `target`.
+
+    The revision must be held by a branch or tag; every file's SHA-256 and git object id is written into the link. The
+    file is written and never committed. Raises `RegistryError`, `NotFound`, `Refused`; then nothing was written.
+    """
+    require_artifact(target)
+    root = registry_root(project)
+    address = source_address(source_project)
+    opened = Source(address)
+    revision = opened.resolve(rev)
+    opened.bring(revision.commit)
+    if not opened.reaches(revision.commit):
+        raise Refused(
+            "commit-reachable",
+            f"no branch or tag of the source holds commit {revision.commit}",
+            opened.where,
+            "push a tag for it",
+        )
+    model = read_model(opened, revision.commit, source)
+    written = Link(
+        path=model.path,
+        project=file_url(address.text) if address.local else address.text,
+        rev=rev,
+        params={"commit": revision.commit, **pins(opened, model)},
+    )
+    path = root / link_paths(target)[0]
+    _require_only(root, target)
+    require_inside(root, path)
+    write_file(path, format_link(written))
+    return Linked(target, path, written, revision)
+
+
+def source_address(text: str, base: str = "") -> Address:
+    """The address of a source repository, a relative path counted from `base` (this folder by default).
+
+    Credentials in it are refused, since links are public (`secrets`).
+    """
+    if has_credentials(text):
+        raise Refused(
+            "secrets",
+            "the source's URL carries credentials",
+            redacted(text),
+            "leave them out: git's credential helpers, tokens and SSH keys of each user are used",
+        )
+    return parse_address(text, base)
+
+
+def registry_root(project: str | PathLike[str]) -> Path:
+    """The folder of a registry that links can be written into. Raises `RegistryError`."""
+    opened = open_project(project)
+    if not opened.address.local:
+        raise RegistryError("links are written into a folder, not a URL", opened.where, "clone the registry first")
+    root = Path(opened.address.text)
+    if not (root / ".mlem").is_dir():
+        raise RegistryError("this folder is not a registry: it has no .mlem", str(root), "run `registry init` first")
+    if not (root / ".git").exists():
+        raise RegistryError(
+            "a registry is the root of a git repository", str(root), "name the repository's root folder"
+        )
+    return root
+
+
+def read_model(source: Source, commit: str, path: str) -> Model:
+    """Read the model at `path` (with or without `.mlem`) of a commit that was brought. Raises `NotFound`, `Refused`."""
+    where = f"{source.where}@{commit[:7]}"
+    if path.startswith(("/", "-")) or ".." in path.split("/") or "\\" in path or not path.isprintable():
+        raise Refused("path-contained", f"not a path inside the source: {path!r}", where, "name the model's metafile")
+    tried = _metafiles(posixpath.normpath(path))
+    store = GitBlobs()
+    found = store.locate(source, commit, tried)
+    if not found:
+        raise NotFound(
+            f"no model {path!r}: no file {' or '.join(tried)}", where, "save it with registry.save and commit it"
+        )
+    held = found[next(each for each in tried if each in found)]
+    data = read_small(source, held, where)
+    metafile = parse(data, f"{where}:{held.path}")
+    paths = artifact_paths(metafile, held.path)
+    files = store.locate(source, commit, list(paths.values()))
+    for name, each in paths.items():
+        if each not in files:
+            raise NotFound(
+                f"artifact {name!r} is not in git: no file {each}",
+                f"{where}:{held.path}",
+                "commit the file itself: this version reads files that git holds",
+            )
+    return Model(held.path, held.key, data, metafile, {name: files[each] for name, each in paths.items()})
+
+
+def _metafiles(path: str) -> list[str]:
+    """Where the metafile of a model may stand: beside anything, in the folder of MLEM 0.2, in that of 0.1."""
+    if path.endswith((EXTENSION, _OLD_EXTENSION)):
+        return [path]
+    return [path + EXTENSION, f".mlem/model/{path}{EXTENSION}", f".mlem/model/{path}{_OLD_EXTENSION}"]
+
+
+def read_small(source: Source, held: Held, where: str) -> bytes:
+    """Read a file that must be small, such as a metafile."""
+    source.bring_blobs([held.key])
+    return source.read(held.key, LIMIT, f"{where}:{held.path}")
+
+
+def pins(source: Source, model: Model) -> dict[str, str]:
+    """The pins of a model: SHA-256 and git object id of its metafile and of each artifact.
+
+    Raises `Refused` (`digest-matches`) where the metafile itself says another size or hash.
+    """
+    found = {"metafile.sha256": hashlib.sha256(model.data).hexdigest(), "metafile.blob": model.blob}
+    source.bring_blobs(held.key for held in model.files.values())
+    for name, held in model.files.items():
+        found[f"artifact.{name}.sha256"] = digest(source, model, name)
+        found[f"artifact.{name}.blob"] = held.key
+    return found
+
+
+def digest(source: Source, model: Model, name: str) -> str:
+    """SHA-256 of one artifact, its size, MD5 and SHA-256 held against what the metafile says."""
+    held, said = model.files[name], model.metafile.artifacts[name]
+    where = f"{source.where}:{held.path}"
+    with tempfile.TemporaryFile() as stream:
+        source.copy(held.key, stream)
+        size = stream.tell()
+        stream.seek(0)
+        require_content(stream.read(64), held.path, where)
+        stream.seek(0)
+        sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
+        while block := stream.read(1 << 20):
+            sha256.update(block)
+            md5.update(block)
+    expected = model.metafile.params.get(f"artifact.{name}.sha256")
+    for what, want, got in (
+        ("size", said.size, size),
+        ("MD5", said.hash, md5.hexdigest()),
+        ("SHA-256", expected, sha256.hexdigest()),
+    ):
+        if want is not None and str(want) != str(got):
+            raise Refused(
+                "digest-matches",
+                f"artifact {name!r} has {what} {got}, its metafile says {want}",
+                where,
+                "save the model again, so that metafile and artifact belong together",
+            )
+    return sha256.hexdigest()
+
+
+def _require_only(root: Path, target: str) -> None:
+    wanted, *older = link_paths(target)
+    for path in older:
+        if (root / path).is_file():
+            raise RegistryError(
+                f"{target!r} is linked already in an older layout",
+                str(root / path),
+                f"remove that file; the new one is {wanted}",
+            )
+
+
+def require_inside(root: Path, path: Path) -> None:
+    """Raise `Refused` where a folder between `root` and `path` is a symlink."""
+    for parent in path.parents:
+        if parent.is_symlink() and root in parent.parents:
+            raise Refused("path-contained", f"{parent} is a symlink", str(path), "make it a plain folder")
+
+
+def write_file(path: Path, text: str) -> None:
+    """Write a text file whole or not at all, never through a symlink in its place."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=".", dir=path.parent)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
+                stream.write(text)
+            umask = os.umask(0)
+            os.umask(umask)
+            Path(name).chmod(0o666 & ~umask)
+            Path(name).replace(path)
+        finally:
+            Path(name).unlink(missing_ok=True)
+    except OSError as error:
+        raise RegistryError(
+            f"the file cannot be written: {error.strerror}", str(path), "check the folder and its rights"
+        ) from None

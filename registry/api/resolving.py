@@ -1,0 +1,212 @@
+"""From a name to what is pinned: stage or version, tag, registry commit, link, source, digests.
+
+This is the first half of the trust chain; every step refuses rather than guesses. No byte of the model is read yet.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from os import PathLike
+
+from registry.api.governing import current_policy, require_trusted
+from registry.api.holding import find_version
+from registry.api.linking import source_address
+from registry.api.project import Project, open_project, read_artifact
+from registry.errors import NotFound, Refused, RegistryError
+from registry.git.objects import file_entry
+from registry.linkfile import Link, Pin, parse_link
+from registry.names import link_paths, require_artifact, require_stage
+from registry.policy import Policy
+from registry.state import Artifact
+from registry.strictyaml import LIMIT
+from registry.tags import Event, trailers
+from registry.urls import Address
+from registry.versions import require as require_version
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """An artifact at one version, and everything its link pins."""
+
+    name: str
+    project: str
+    """The registry, without credentials."""
+    version: str | None
+    """The version; none where a bare revision was asked for."""
+    stage: str | None
+    """The stage that was asked for."""
+    tag: str | None
+    """The tag that decided: the assignment, or the registration."""
+    tag_oid: str | None
+    """That tag's object id."""
+    commit: str
+    """The registry's commit."""
+    link_path: str
+    link_blob: str
+    """The link file's git object id."""
+    link: Link
+    source: Address
+    """The source repository."""
+    source_commit: str
+    """The pinned commit of the source."""
+    metafile: Pin
+    artifacts: Mapping[str, Pin]
+    policy: Policy = field(default=Policy(), repr=False)
+    """The registry's policy as its default branch has it now."""
+
+
+def resolve(
+    name: str,
+    stage: str | None = None,
+    version: str | None = None,
+    rev: str | None = None,
+    project: str | PathLike[str] = ".",
+) -> Resolved:
+    """Resolve an artifact by `stage`, by `version`, by a revision of the registry, or its latest version.
+
+    Raises `NotFound` where nothing is there, and `Refused` where something is there but is not pinned as it must be.
+    """
+    require_artifact(name)
+    if sum(given is not None for given in (stage, version, rev)) > 1:
+        raise RegistryError("stage, version and rev exclude each other", fix="give one of them")
+    opened = open_project(project)
+    if rev is not None:
+        opened.refresh_head()
+        return pinned_at(opened, name, opened.resolve(rev), None, None, None)
+    if stage is not None:
+        require_stage(stage)
+    if version is not None:
+        require_version(version)
+    artifact = read_artifact(opened, name, head=True).artifact
+    label, event = _decided(opened, artifact, stage, version)
+    if artifact.deprecated is not None:
+        said = artifact.deprecated.message.partition("\n")[0]
+        warnings.warn(f"artifact {name!r} is deprecated: {said}", DeprecatedArtifact, stacklevel=3)
+    return pinned_at(opened, name, event.commit, label, stage, event)
+
+
+class DeprecatedArtifact(UserWarning):
+    """The artifact is deprecated; it still loads."""
+
+
+def _decided(project: Project, artifact: Artifact, stage: str | None, version: str | None) -> tuple[str, Event]:
+    if stage is not None:
+        holder = artifact.holder(stage)
+        if holder is None:
+            known = ", ".join(sorted(s for s in artifact.stages if artifact.holder(s))) or "none"
+            raise NotFound(
+                f"nothing of {artifact.name!r} is in stage {stage!r}; stages in use: {known}",
+                project.where,
+                "assign a version to the stage",
+            )
+        if not holder.version.registered:
+            raise Refused(
+                "version-registered",
+                f"stage {stage!r} of {artifact.name!r} holds commit {holder.version.commit[:7]}, named by no version",
+                f"{project.where}: tag {holder.event.ref}",
+                "register a version there, or restore its deleted tag; see `registry doctor`",
+            )
+        return holder.version.label, holder.event
+    if version is not None:
+        found = find_version(artifact, version, project.where)
+    else:
+        latest = artifact.latest()
+        if latest is None:
+            raise NotFound(
+                f"no version of {artifact.name!r} is registered", project.where, "register one: `registry register`"
+            )
+        found = latest
+    return found.label, found.events[-1]
+
+
+def pinned_at(
+    project: Project, name: str, commit: str, version: str | None, stage: str | None, event: Event | None
+) -> Resolved:
+    """What the link of an artifact pins at a commit of the registry; version, stage and tag are kept with it.
+
+    Raises `NotFound` where there is no link, `Refused` where it is not pinned.
+    """
+    path, blob, link = read_link(project, name, commit, event)
+    where = f"{project.where}: {commit[:7]}:{path}"
+    if link.project is None or link.rev is None or link.commit is None:
+        raise unpinned(link, where)
+    if link.metafile is None or not link.artifacts:
+        raise Refused(
+            "revision-pinned",
+            "the link has no digests of the model's files",
+            where,
+            "write it again with `registry link`",
+        )
+    source, policy = link_source(link, project, where), current_policy(project)
+    require_trusted(policy, source, where)
+    return Resolved(
+        name=name,
+        project=project.where,
+        version=version,
+        stage=stage,
+        tag=event.ref if event else None,
+        tag_oid=event.oid if event else None,
+        commit=commit,
+        link_path=path,
+        link_blob=blob,
+        link=link,
+        source=source,
+        source_commit=link.commit,
+        metafile=link.metafile,
+        artifacts=link.artifacts,
+        policy=policy,
+    )
+
+
+def unpinned(link: Link, where: str) -> Refused:
+    """The refusal of a link that does not name one commit of a source."""
+    missing = "project" if link.project is None else "rev" if link.rev is None else "commit"
+    return Refused(
+        "revision-pinned",
+        f"the link is not pinned: it has no {missing}",
+        where,
+        "write it again with `registry link … --source-project URL --rev TAG`",
+    )
+
+
+def link_source(link: Link, project: Project, where: str) -> Address:
+    """The link's source; a folder of this machine only where the registry itself is one, relative to it.
+
+    Raises `NotFound`, `Refused`.
+    """
+    try:
+        address = source_address(link.project or "", project.address.text if project.address.local else "")
+    except RegistryError as error:
+        error.where = error.where or where
+        raise
+    if address.local and not project.address.local:
+        raise Refused(
+            "source-url",
+            f"the link names a folder of this machine: {link.project}",
+            where,
+            "link the source by its URL",
+        )
+    return address
+
+
+def read_link(project: Project, name: str, commit: str, event: Event | None = None) -> tuple[str, str, Link]:
+    """The link of an artifact at a commit of the registry: its path, git object id and content.
+
+    Raises `NotFound` where the commit has none, `Refused` where it is no ordinary file.
+    """
+    hint = trailers(event.message).get("Link") if event else None
+    paths = link_paths(name)
+    found = project.tree(commit, paths, [hint] if hint and len(hint) in {40, 64} and hint.isalnum() else [])
+    path = next((each for each in paths if each in found), None)
+    where = f"{project.where}: {commit[:7]}"
+    if path is None:
+        raise NotFound(
+            f"commit {commit[:7]} of the registry has no link for {name!r}",
+            where,
+            f"link it: {paths[0]}, then register that commit",
+        )
+    entry = file_entry(found[path], path, where)
+    data = project.blob(entry.oid, LIMIT, f"{where}:{path}")
+    return path, entry.oid, parse_link(data, f"{where}:{path}")

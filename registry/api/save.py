@@ -1,0 +1,161 @@
+"""Save a model with its metafile, in MLEM's layout: `<path>.mlem` beside the artifact `<path>`.
+
+Each file is written under a temporary name and renamed, the artifact first and the metafile, which names its digest,
+last: a crash leaves a pair that verification refuses, never one that looks right. The metafile depends only on the
+artifact's bytes, the sample data, the parameters and the installed versions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from registry import formats, metafile
+from registry.document import freeze
+from registry.errors import RegistryError
+from registry.formats import Saved
+from registry.metafile import ArtifactRef, Metafile
+
+_RESERVED = "artifact."
+_DEPTH = 32
+
+
+@dataclass(frozen=True)
+class SavedModel:
+    """What `save` wrote."""
+
+    metafile: Path
+    artifacts: Mapping[str, Path]
+    """Files by artifact name."""
+    untrusted: tuple[str, ...] = ()
+    """Types in the skops file that a loader refuses unless its policy lists them in `formats.skops_trusted`."""
+    local: tuple[str, ...] = ()
+    """Modules the model needs that no installed package provides: the loader's machine must have them."""
+
+
+def save(
+    model: object,
+    path: str | os.PathLike[str],
+    *,
+    sample_data: object = None,
+    format: str | None = None,  # noqa: A002 - the public word, as in the design
+    params: Mapping[str, Any] | None = None,
+) -> SavedModel:
+    """Write the artifact `<path>` and its metafile `<path>.mlem`; folders are made, existing files replaced.
+
+    `sample_data` is what the methods take, so that their data types are known: each is called once on it. `format` is
+    `skops` (the default), `pickle` (which MLEM reads too) or `joblib`. `params` are kept in the metafile; names that
+    begin with `artifact.` are reserved. Raises `RegistryError`; warns where a loader would refuse the model's types.
+    """
+    target = _target(path)
+    given = _params(params or {})
+    saved = formats.find_for(model).save(model, sample_data, format)
+    names = dict.fromkeys(saved.artifacts, target.name)
+    written = _metafile(saved, names, given)
+    metafile.artifact_paths(written, f"{target.name}.mlem")
+    for name, data in saved.artifacts.items():
+        _replace(target.parent / names[name], data)
+    described = target.with_name(f"{target.name}.mlem")
+    _replace(described, metafile.dump(written).encode("utf-8"))
+    _warn(saved)
+    places = MappingProxyType({name: target.parent / names[name] for name in names})
+    return SavedModel(described, places, saved.untrusted, saved.local)
+
+
+def _metafile(saved: Saved, names: Mapping[str, str], params: Mapping[str, Any]) -> Metafile:
+    digests = {f"{_RESERVED}{name}.sha256": hashlib.sha256(data).hexdigest() for name, data in saved.artifacts.items()}
+    return Metafile(
+        artifacts=MappingProxyType({name: _reference(names[name], data) for name, data in saved.artifacts.items()}),
+        processors=MappingProxyType({metafile.MAIN: saved.processor}),
+        call_orders=MappingProxyType({name: ((metafile.MAIN, name),) for name in saved.processor.interface.methods}),
+        requirements=saved.requirements,
+        params=MappingProxyType({**params, **digests}),
+    )
+
+
+def _reference(uri: str, data: bytes) -> ArtifactRef:
+    md5 = hashlib.md5(data, usedforsecurity=False)  # MLEM's readers know this one; ours verify the SHA-256
+    return ArtifactRef(uri, len(data), md5.hexdigest())
+
+
+def _target(path: str | os.PathLike[str]) -> Path:
+    given = Path(path)
+    name = given.name.removesuffix(".mlem")
+    if name in {"", ".."}:
+        raise RegistryError(f"{os.fspath(path)!r} names no file", "", "pass a path such as models/linear_regression")
+    target = given.with_name(name)
+    for each in (target, target.with_name(f"{target.name}.mlem")):
+        if each.is_dir():
+            raise RegistryError("a folder stands where the model would be written", str(each), "choose another path")
+    return target
+
+
+def _params(params: Mapping[str, Any]) -> Mapping[str, Any]:
+    for key, value in params.items():
+        if not isinstance(key, str) or key.startswith(_RESERVED):
+            raise RegistryError(
+                f"parameter name {key!r} cannot be used",
+                "",
+                f"name it by text that does not begin with {_RESERVED!r}: those names hold the artifacts' digests",
+            )
+        if not _is_plain(value, _DEPTH):
+            raise RegistryError(
+                f"parameter {key!r} is a {type(value).__qualname__}",
+                "",
+                "pass text, numbers, booleans, lists and dicts only",
+            )
+    return MappingProxyType({key: freeze(value) for key, value in params.items()})
+
+
+def _is_plain(value: object, depth: int) -> bool:
+    if depth == 0:
+        return False
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _is_plain(item, depth - 1) for key, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return all(_is_plain(item, depth - 1) for item in value)
+    return type(value) in {str, int, float, bool, type(None)}
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Write all of a file or nothing of it."""
+    temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("xb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise RegistryError(
+            f"cannot write: {error.strerror or error}", str(path), "check the folder and its rights"
+        ) from error
+
+
+def _warn(saved: Saved) -> None:
+    """One warning for whatever would keep the model from loading elsewhere."""
+    said = []
+    if saved.untrusted:
+        said.append(
+            "loading will be refused unless formats.skops_trusted in the registry's policy.yaml lists "
+            + ", ".join(saved.untrusted)
+        )
+    if saved.local:
+        said.append(
+            "the machine that loads it must have these modules, which no installed package provides: "
+            + ", ".join(saved.local)
+        )
+    if said:
+        warnings.warn("; ".join(said), stacklevel=3)

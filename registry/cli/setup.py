@@ -1,0 +1,187 @@
+"""Commands that set a registry up and link models into it."""
+
+from __future__ import annotations
+
+import os
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from registry.cli import options
+from registry.cli.app import FAILED
+
+if TYPE_CHECKING:
+    from registry.api.checking import Report
+    from registry.api.linking import Linked
+
+FORMATS = ("text", "json", "github", "markdown", "sarif")
+
+
+@click.command()
+@click.argument("folder", default=".", type=click.Path(file_okay=False, path_type=Path))
+@click.option(
+    "--governed", is_flag=True, help="Also promotion, tag verification and audit as workflows, and CODEOWNERS."
+)
+@click.option("--package", metavar="REQUIREMENT", help="What the workflows install, as pip reads it.")
+@click.option("--owners", metavar="'@ORG/TEAM …'", help="Who must approve a change of the gate; with --governed.")
+@options.as_json
+def init(folder: Path, governed: bool, package: str | None, owners: str | None, as_json: bool) -> None:
+    """Make FOLDER (this one by default) a registry, with its workflows for GitHub.
+
+    Files are written, never committed and never overwritten.
+    """
+    from registry.api.scaffold import OWNERS, PACKAGE, installs_nothing
+    from registry.api.scaffold import init as make
+
+    written = make(folder, governed=governed, package=package, owners=owners)
+    if as_json:
+        options.print_json([str(path) for path in written])
+        return
+    for path in written:
+        click.echo(f"wrote {os.path.relpath(path)}")
+    if not written:
+        click.echo("this is a registry already: nothing was written")
+        return
+    if installs_nothing(folder):
+        click.echo(f"Name in {PACKAGE} what the workflows are to install.")
+    if governed and owners is None:
+        click.echo(f"Name in {OWNERS} who owns the gate.")
+    click.echo("Next: commit it, then link a model:")
+    click.echo("  registry link --source-project URL --rev TAG MODEL NAME")
+
+
+@click.command()
+@click.argument("source")
+@click.argument("target")
+@click.option("--source-project", required=True, metavar="PATH|URL", help="The repository the model lives in.")
+@click.option("--rev", required=True, help="The revision to pin: a tag of the source, best; or a branch or commit.")
+@click.option("--pull-request", is_flag=True, help="Push it as a branch of its own, and open a pull request.")
+@options.repo
+@options.as_json
+def link(source: str, target: str, source_project: str, rev: str, pull_request: bool, repo: str, as_json: bool) -> None:
+    """Link the model SOURCE of another repository as the artifact TARGET, pinned to one commit and its digests.
+
+    The file is written, never committed; with --pull-request it is committed on a branch of origin instead, and what is
+    checked out here stays as it is.
+
+    \b
+    Example:  registry link --source-project https://github.com/mycompany/cost-prediction \\
+                  --rev v1 linear_regression cost_predictor
+    """
+    if pull_request:
+        _propose(source, target, source_project, rev, repo, as_json=as_json)
+        return
+    from registry.api.linking import link as make
+
+    done = make(source, target, source_project=source_project, rev=rev, project=repo)
+    if as_json:
+        options.print_json({"name": done.name, "path": str(done.path), "link": done.link.model_dump(mode="json")})
+        return
+    click.echo(f"wrote {os.path.relpath(done.path)}")
+    _tell_pins(done)
+
+
+def _tell_pins(done: Linked) -> None:
+    rev = done.link.rev
+    click.echo(f"  {done.revision.kind} {rev} is commit {done.link.commit}")
+    for name, pin in done.link.artifacts.items():
+        click.echo(f"  {name}: sha256 {pin.sha256}")
+    if done.revision.kind != "tag":
+        click.echo(f"warning: {rev} is no tag: a tag says what a person reviewed", err=True)
+
+
+def _propose(source: str, target: str, source_project: str, rev: str, repo: str, *, as_json: bool) -> None:
+    from registry.api.proposing import propose
+
+    done = propose(source, target, source_project=source_project, rev=rev, project=repo)
+    if as_json:
+        link = {"name": done.linked.name, "path": str(done.linked.path)}
+        told = {name: getattr(done, name) for name in ("branch", "base", "pushed", "pull_request", "compare")}
+        options.print_json({**link, "link": done.linked.link.model_dump(mode="json"), **told})
+        return
+    click.echo(f"{'pushed' if done.pushed else 'nothing new to push:'} {done.linked.path} on branch {done.branch}")
+    _tell_pins(done.linked)
+    if done.pull_request:
+        click.echo(f"pull request: {done.pull_request}")
+    elif done.compare:
+        click.echo(f"{done.reason}; open the pull request here:\n  {done.compare}")
+    else:
+        click.echo(f"{done.reason}; open a pull request of {done.branch} into {done.base} on your git host")
+
+
+@click.command()
+@options.repo
+@click.option("--base", metavar="REV", help="Judge only what changed since REV, by the policy and contracts of REV.")
+@click.option("--head", metavar="REV", help="Judge this revision.  [default: the work tree; with --base: HEAD]")
+@click.option(
+    "--format", "form", type=click.Choice(FORMATS), default="text", show_default=True, help="How findings are printed."
+)
+@options.as_json
+@click.option("--custom-checks", "custom", is_flag=True, help="Run the registry's own scripts/checks, from the base.")
+@click.option("--quiet", is_flag=True, help="Print findings only, no progress.")
+def check(repo: str, base: str | None, head: str | None, form: str, as_json: bool, custom: bool, quiet: bool) -> int:
+    """Check every link of the registry: pinned, reachable, unaltered, and matching its interface.
+
+    With --base only what a change touches is judged, as in a pull request: all is read from git objects, and nothing
+    of the change is run. --json is --format json. Exits with 1 when a finding is an error.
+    """
+    from registry.api.checking import check as judge
+    from registry.cli.progress import Progress
+
+    form = "json" if as_json else form
+    with Progress("checking", quiet=quiet or form != "text") as progress:
+        report = judge(repo, base=base, head=head, custom=custom, progress=progress.step)
+    click.echo(_rendered(report, form), nl=form != "markdown")
+    return 0 if report.passed else FAILED
+
+
+@click.command()
+@options.repo
+@options.as_json
+@click.option("--quiet", is_flag=True, help="Print findings only, no progress.")
+def verify(repo: str, as_json: bool, quiet: bool) -> int:
+    """Verify the whole registry: every link as `check` does, every tag as `doctor` does.
+
+    Exits with 1 when a finding is an error.
+    """
+    from registry.api.verifying import verify as judge
+    from registry.cli.progress import Progress
+
+    with Progress("verifying", quiet=quiet or as_json) as progress:
+        report = judge(repo, progress=progress.step)
+    click.echo(_rendered(report, "json" if as_json else "text"))
+    return 0 if report.passed else FAILED
+
+
+def _package() -> tuple[str, str]:
+    """The version, and the URL of the page of checks where the package's metadata names its documentation."""
+    from importlib.metadata import PackageNotFoundError, metadata
+
+    try:
+        known = metadata("git-model-registry")
+    except PackageNotFoundError:  # run from a clone
+        return "0", ""
+    named = (each.partition(", ") for each in known.get_all("Project-URL") or ())
+    docs = next((f"{url.rstrip('/')}/checks.md" for label, _, url in named if label == "Documentation"), "")
+    return known["Version"], docs
+
+
+def _rendered(report: Report, form: str) -> str:
+    import json
+
+    nothing = f"{report.links} link{'' if report.links == 1 else 's'} checked, no findings"
+    if form == "json":
+        return json.dumps([finding.json() for finding in report.findings], indent=4)
+    if form == "sarif":
+        from registry.api.checking import catalogue
+        from registry.render.sarif import as_sarif
+
+        rules = {id_: (each.sentence, each.remedy) for id_, each in catalogue().items()}
+        return as_sarif(report.findings, rules, *_package())
+    module, name = {"github": ("github", "as_github"), "markdown": ("markdown", "as_markdown")}.get(
+        form, ("findings", "as_text")
+    )
+    render = getattr(import_module(f"registry.render.{module}"), name)
+    return str(render(report.findings, nothing))

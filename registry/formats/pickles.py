@@ -1,0 +1,128 @@
+"""The pickle family: bytes that run code when they are read.
+
+Rule: nothing here reads a byte before the policy admits the family (`formats.pickle` of `policy.yaml`). Layouts are
+MLEM's: `simple_pickle` is one file `data` (`mlem.core.model.SimplePickleIO`); `pickle` is `data.pkl` written by dill,
+with objects of other frameworks beside it as persistent references (`mlem.contrib.callable.PickleModelIO`): `<id>.io`
+names the class that wrote it, `<id>_<name>` are its files. That name is looked up in a table, never imported. `joblib`
+is one file `data`, ours.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from registry.errors import Refused, RegistryError
+from registry.formats import File, Trust, install_line, only_file
+from registry.metafile import Metafile
+
+_REFERENCE = ".io"
+
+
+def require_allowed(trust: Trust, io: str) -> None:
+    """Refuse the pickle family where the policy does not admit it."""
+    if trust.pickle == "pinned" or (trust.pickle == "signed" and trust.signed):
+        return
+    unsigned = "; this model's chain is not signed" if trust.pickle == "signed" else ""
+    raise Refused(
+        "format-allowed",
+        f"{io} runs code when it is read, and policy key formats.pickle is {trust.pickle!r}{unsigned}",
+        "",
+        "save the model with registry.save (skops), or have formats.pickle in policy.yaml changed",
+    )
+
+
+def load(io: str, metafile: Metafile, files: Mapping[str, File], trust: Trust) -> object:
+    """The object stored by `io`, one of `READERS`; raises `RegistryError` for bytes that are no such file."""
+    require_allowed(trust, io)
+    try:
+        return READERS[io](files)
+    except RegistryError:
+        raise
+    except ModuleNotFoundError as error:
+        raise RegistryError(
+            f"the model needs module {error.name!r}, which is not installed", "", install_line(metafile)
+        ) from error
+    except Exception as error:
+        raise RegistryError(
+            f"the artifact could not be read as {io}: {type(error).__name__}: {str(error)[:300]}",
+            "",
+            f"load with the versions it was saved with: {install_line(metafile)}",
+        ) from error
+
+
+def _simple(files: Mapping[str, File]) -> object:
+    with only_file(files, "data").open() as stream:
+        return pickle.load(stream)  # noqa: S301 - admitted by policy, bytes verified
+
+
+def _joblib(files: Mapping[str, File]) -> object:
+    joblib = needed("joblib", "sklearn")
+    with only_file(files, "data").open() as stream:
+        return joblib.load(stream)
+
+
+def _dilled(files: Mapping[str, File]) -> object:
+    dill = needed("dill", "callable")
+    if "data.pkl" not in files:
+        raise RegistryError(
+            f"artifact 'data.pkl' is missing, found {', '.join(sorted(files))}", "", "save the model again"
+        )
+    references = _references(files)
+
+    class Unpickler(dill.Unpickler):  # type: ignore[misc, name-defined]
+        def persistent_load(self, pid: str) -> object:
+            return references[pid]
+
+    with files["data.pkl"].open() as stream:
+        return Unpickler(stream).load()
+
+
+def _references(files: Mapping[str, File]) -> dict[str, object]:
+    """The objects that stand beside a dill pickle, each read by the format its `.io` file names."""
+    found = {}
+    for name in sorted(files):
+        if not name.endswith(_REFERENCE) or name == "data.pkl":
+            continue
+        key = name[: -len(_REFERENCE)]
+        writer = files[name].read()[:500].decode("utf-8", "replace")
+        if writer not in REFERENCED:
+            raise RegistryError(
+                f"a part of the model was written by {writer!r}, which is not read here; it was not imported",
+                "",
+                f"save the model again; read are {', '.join(sorted(REFERENCED))}",
+            )
+        prefix = f"{key}_"
+        own = {other[len(prefix) :]: files[other] for other in files if other.startswith(prefix)}
+        found[key] = READERS[REFERENCED[writer]](own)
+    return found
+
+
+def needed(module: str, extra: str) -> Any:  # noqa: ANN401 - a module
+    """Import an optional dependency; raises `RegistryError` with the line that installs it."""
+    from importlib import import_module
+
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise missing(error, extra) from error
+
+
+def missing(error: ImportError, extra: str) -> RegistryError:
+    """The error for an optional dependency that is not installed."""
+    return RegistryError(
+        f"module {error.name!r} is needed and cannot be imported: {error}",
+        "",
+        f"pip install 'git-model-registry[{extra}]'",
+    )
+
+
+READERS: dict[str, Callable[[Mapping[str, File]], object]] = {
+    "simple_pickle": _simple,
+    "pickle": _dilled,
+    "joblib": _joblib,
+}
+"""The `io` types of the family."""
+REFERENCED = {"mlem.core.model.SimplePickleIO": "simple_pickle", "mlem.contrib.callable.PickleModelIO": "pickle"}
+"""MLEM's classes that may have written a referenced object, by the name it writes down."""

@@ -1,0 +1,134 @@
+"""The link file: which revision of which source repository an artifact is, and the digests it is pinned to.
+
+The format is MLEM's (`object_type: link`, https://github.com/iterative/mlem, `core/objects.py`); the pins stand in
+`params` as flat strings, which every MLEM from 0.2.9 to 0.4.14 accepts. Older spellings are read: `repo` for `project`,
+`mlem_link` for `path`, and the files of the 0.1 and 0.2 layouts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from registry.errors import RegistryError
+from registry.strictyaml import Scalar, dump, parse
+
+_OID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_OLD_KEYS = {"repo": "project", "mlem_link": "path"}
+_DROPPED = {"description", "labels"}
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_FIX = "write the link again with `registry link`"
+LONGEST = 2048
+
+
+class Pin(BaseModel):
+    """What one file of the model must be."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sha256: str
+    """SHA-256 of its bytes, in hex."""
+    blob: str | None = None
+    """Its git object id, where git holds it."""
+
+
+class Link(BaseModel):
+    """One link file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: str = Field(min_length=1, max_length=LONGEST)
+    """The model's metafile, from the source project's root."""
+    project: str | None = Field(default=None, max_length=LONGEST)
+    """Address of the source repository; none means the registry itself."""
+    rev: str | None = Field(default=None, max_length=LONGEST)
+    """The revision a person reads: a tag, a branch or a commit of the source."""
+    link_type: str = "model"
+    params: Mapping[str, str] = Field(default_factory=dict)
+    """Pins, and whatever else was written there, as flat strings."""
+
+    @field_validator("path", "project", "rev", "link_type")
+    @classmethod
+    def _printed(cls, value: str | None) -> str | None:
+        if value is not None and _CONTROL.search(value):
+            raise ValueError("holds a control character")
+        return value
+
+    @property
+    def commit(self) -> str | None:
+        """The commit `rev` resolved to when the link was made: what is loaded."""
+        found = self.params.get("commit", "")
+        return found if _OID.fullmatch(found) else None
+
+    @property
+    def metafile(self) -> Pin | None:
+        """The pin of the model's metafile."""
+        return self._pin("metafile")
+
+    @property
+    def artifacts(self) -> Mapping[str, Pin]:
+        """The pins of the model's artifacts, by the name the metafile gives them."""
+        keys = (k for k in self.params if k.startswith("artifact.") and k.endswith(".sha256"))
+        names = (key.removeprefix("artifact.").removesuffix(".sha256") for key in keys)
+        return MappingProxyType({name: pin for name in names if (pin := self._pin(f"artifact.{name}"))})
+
+    def _pin(self, key: str) -> Pin | None:
+        sha256, blob = self.params.get(f"{key}.sha256", ""), self.params.get(f"{key}.blob", "")
+        if not _SHA256.fullmatch(sha256):
+            return None
+        return Pin(sha256=sha256, blob=blob if _OID.fullmatch(blob) else None)
+
+
+def parse_link(data: bytes, where: str) -> Link:
+    """Parse a link file. Raises `RegistryError` that names `where`, and the line where YAML itself is wrong."""
+    raw = parse(data, where)
+    if not isinstance(raw, dict):
+        raise RegistryError("not a link: expected a mapping", where, _FIX)
+    kind = raw.pop("object_type", None)
+    if kind != "link":
+        raise RegistryError(f"not a link: object_type is {_shown(kind)}", where, _FIX)
+    fields = {_OLD_KEYS.get(key, str(key)): value for key, value in raw.items() if key not in _DROPPED}
+    if len(fields) != len([key for key in raw if key not in _DROPPED]):
+        raise RegistryError("the same key in an old and a new spelling", where, _FIX)
+    null = [key for key in ("project", "rev") if _is_null(fields.get(key))]
+    for key in null:
+        fields[key] = None
+    try:
+        return Link.model_validate(_plain(fields))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        line = getattr(fields.get(str(first["loc"][0])) if first["loc"] else None, "line", 0)
+        place = f"{where}, line {line}" if line else where
+        raise RegistryError(f"not a link: {key}: {first['msg']}", place, _FIX) from None
+
+
+def format_link(link: Link) -> str:
+    """Write a link file that MLEM reads as well: keys sorted, defaults omitted."""
+    fields: dict[str, Any] = {"object_type": "link", "link_type": link.link_type, "path": link.path}
+    if link.project is not None:
+        fields["project"] = link.project
+    if link.rev is not None:
+        fields["rev"] = link.rev
+    if link.params:
+        fields["params"] = dict(link.params)
+    return dump(fields)
+
+
+def _is_null(value: object) -> bool:
+    return isinstance(value, Scalar) and value.plain and value in {"", "~", "null"}
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    return str(value) if isinstance(value, Scalar) else value
+
+
+def _shown(value: object) -> str:
+    return "missing" if value is None else repr(str(value))[:80]

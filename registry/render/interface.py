@@ -1,0 +1,34 @@
+"""Interfaces and their differences as text. Names come from models: what a terminal would obey is escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from registry.interface import Interface, signature
+from registry.interfacediff import Change, Diff
+
+
+def as_text(interface: Interface) -> str:
+    """One line a method, as it is called, and below it the columns of each table and the keys of each dict."""
+    lines = []
+    for name, method in interface.methods.items():
+        lines.append(f"{name}{signature(method)}")
+        typed = [*((argument.name, argument.type_) for argument in method.args), ("returns", method.returns)]
+        for place, type_ in typed:
+            columns, dtypes = getattr(type_, "columns", ()), getattr(type_, "dtypes", ())
+            lines += [f"  {place}[{column!r}]: {dtype}" for column, dtype in zip(columns, dtypes, strict=True)]
+    return _safe(lines) or "no methods"
+
+
+def diff_as_text(diff: Diff) -> str:
+    """One line a change, its kind before it."""
+    return _safe([_line(change) for change in diff.changes]) or "no changes"
+
+
+def _line(change: Change) -> str:
+    place = f", {change.place}" if change.place else ""
+    return f"{change.kind:<8}  method {change.method}{place}: {change.before} -> {change.after}"
+
+
+def _safe(lines: Sequence[str]) -> str:
+    return "\n".join("".join(c if c.isprintable() else repr(c)[1:-1] for c in line) for line in lines)

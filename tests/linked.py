@@ -1,0 +1,118 @@
+"""A model in a source repository, and a registry that links it: what tests of links and loading begin with."""
+
+from __future__ import annotations
+
+import functools
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from lab import Lab, Repo
+from sklearn.linear_model import LinearRegression
+
+import registry
+from registry.linkfile import Link, parse_link
+
+COLUMNS = ["x", "y"]
+ROWS = pd.DataFrame({"x": [0.0, 1.0, 2.0, 3.0], "y": [1.0, 0.0, 1.0, 2.0]})
+LARGE = 1 << 17
+"""Coefficients of the large model: 1 MiB."""
+
+
+@functools.cache
+def saved(slope: float = 1.0, kind: str | None = None) -> dict[str, bytes]:
+    """The files of a linear model whose prediction for x = 1, y = 0 is `slope`."""
+    model = LinearRegression(fit_intercept=False).fit(ROWS, ROWS["x"] * slope)
+    return _files(model, sample_data=ROWS, format=kind)
+
+
+@functools.cache
+def saved_large() -> dict[str, bytes]:
+    """The files of a model of 1 MiB, which cannot be compressed."""
+    model = LinearRegression()
+    model.coef_, model.intercept_ = np.random.default_rng(7).random(LARGE), 0.0
+    model.n_features_in_ = LARGE
+    return _files(model)
+
+
+def _files(model: object, **options: Any) -> dict[str, bytes]:
+    with tempfile.TemporaryDirectory() as folder:
+        registry.save(model, Path(folder) / "lr", **options)
+        return {path.name: path.read_bytes() for path in Path(folder).iterdir()}
+
+
+def slope(model: Any) -> float:
+    """What a loaded model predicts for x = 1, y = 0."""
+    return round(float(model.predict(pd.DataFrame({"x": [1.0], "y": [0.0]}))[0]), 6)
+
+
+def make_source(lab: Lab, name: str = "source", files: dict[str, bytes] | None = None) -> Repo:
+    """A repository with the model `lr`, tagged `v1`."""
+    repo = lab.repo(name)
+    repo.commit({"README.md": "a model\n", **(saved() if files is None else files)})
+    repo.tag("v1")
+    return repo
+
+
+def make_registry(lab: Lab, name: str = "reg") -> Repo:
+    """A repository that `init` made a registry."""
+    repo = lab.repo(name)
+    registry.init(repo.path)
+    repo.commit({"README.md": "a registry\n"})
+    return repo
+
+
+def add(repo: Repo, source: str, *, rev: str = "v1", version: str = "v1.0.0", stage: str = "", name: str = "m") -> Link:
+    """Link the model `lr` of `source`, commit, and register (and assign) it as `name`."""
+    done = registry.link("lr", name, source_project=source, rev=rev, project=repo.path)
+    commit_version(repo, version, stage, name)
+    return done.link
+
+
+def add_text(repo: Repo, text: str | bytes, *, version: str = "v1.0.0", name: str = "m") -> str:
+    """Commit any text as the link `name` and register it; the commit."""
+    repo.write({f".mlem/links/{name}.mlem": text})
+    return commit_version(repo, version, "", name)
+
+
+def commit_version(repo: Repo, version: str, stage: str = "", name: str = "m") -> str:
+    """Commit everything and tag it as a version of `name`, assigned to a stage where one is given."""
+    repo.git("add", "--all")
+    commit = repo.commit(message=f"link {name}")
+    repo.tag(f"{name}@{version}")
+    if stage:
+        repo.tag(f"{name}#{stage}#{sum('#' in tag for tag in repo.tags()) + 1}")
+    return commit
+
+
+def link_text(repo: Repo, name: str = "m") -> str:
+    """The link file of an artifact in the work tree."""
+    return (repo.path / f".mlem/links/{name}.mlem").read_text()
+
+
+def link_of(repo: Repo, name: str = "m") -> Link:
+    """The link of an artifact in the work tree."""
+    return parse_link(link_text(repo, name).encode(), name)
+
+
+def edit_link(repo: Repo, old: str, new: str, *, version: str = "v9.0.0", name: str = "m") -> None:
+    """Replace text in a link file and register what came out."""
+    text = link_text(repo, name)
+    assert old in text, f"{old!r} is not in {text}"
+    add_text(repo, text.replace(old, new), version=version, name=name)
+
+
+def served(lab: Lab, *repos: Repo) -> Path:
+    """A folder with a bare copy of each repository, to be served over HTTP."""
+    folder = lab.root / "served"
+    folder.mkdir(exist_ok=True)
+    for repo in repos:
+        repo.bare_clone(f"served/{repo.path.name}.git")
+    return folder
+
+
+def files_below(path: Path) -> dict[str, bytes]:
+    """Every file below a folder, to see whether something was written or lost."""
+    return {str(each.relative_to(path)): each.read_bytes() for each in path.rglob("*") if each.is_file()}
