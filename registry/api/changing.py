@@ -1,0 +1,133 @@
+"""What is judged, and by which rules: a whole registry, or what a change touches.
+
+Of a change everything is read from git objects. Its links are those of the head; the policy, the contracts and the
+custom checks are those of the base, so that no pull request relaxes its own gate. A contract comes from the head only
+where the base has none. A path is changed where it differs between the head and any merge base of the two; where they
+have none (a shallow clone) between head and base.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from registry.api.project import Project
+from registry.checks.change import Change
+from registry.checks.custom import FOLDER
+from registry.checks.files import File, at_commit, on_disk, scripts_at
+from registry.checks.listing import Listing, about, artifact_of, listing
+from registry.checks.policy_valid import read
+from registry.checks.subject import Subject
+from registry.errors import NotFound, RegistryError
+from registry.git.objects import Entry, entries, merge_bases
+from registry.git.process import run
+from registry.policy import Policy
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What is judged, and by which rules."""
+
+    found: Listing
+    """The registry that is judged."""
+    policy: Policy
+    unreadable: RegistryError | None = None
+    """Why the policy that should hold cannot be read; then the defaults hold beside this error."""
+    scripts: tuple[File, ...] = ()
+    """Custom checks."""
+    change: Change | None = None
+    before: Listing | None = None
+    """Of a change: the registry at its base."""
+
+    def subjects(self) -> Iterator[Subject]:
+        """The links to judge."""
+        for file in self.found.links:
+            name = artifact_of(file.path)
+            contract = self.found.contract(name) if name else None
+            if self.change is None or self.before is None:
+                yield Subject(file, name, contract, policy=self.policy)
+                continue
+            changed = file.path in self.change.paths
+            proposed = contract if contract and contract.path in self.change.paths else None
+            if changed or proposed or (name and not self.change.paths.isdisjoint(about(name))):
+                rule = (self.before.contract(name) if name else None) or contract
+                yield Subject(file, name, rule, policy=self.policy, changed=changed, proposed=proposed)
+
+
+def scope(project: Project, base: str | None, head: str | None) -> Scope:
+    """What to judge. Raises `RegistryError` where the registry or a revision cannot be read."""
+    root = _work_tree(project) if base is None and head is None else None
+    if project.mirror is not None:
+        project.refresh_head()
+    if base is not None:
+        return _between(project, project.resolve(base), project.resolve(head or "HEAD"))
+    commit = project.head() if head is None else project.resolve(head)
+    found = listing(on_disk(root)) if root is not None else _listing(project, commit)
+    policy = read(found.policy) if found.policy else Policy()
+    known = policy if isinstance(policy, Policy) else Policy()  # told by policy-valid, of which this is the file
+    return Scope(found, known, scripts=_scripts(project, commit))
+
+
+def _between(project: Project, base: str, head: str) -> Scope:
+    before, after = _listing(project, base), _listing(project, head)
+    now = _entries(project, head)
+    paths = frozenset(path for each in _starts(project, base, head) for path in _differ(_entries(project, each), now))
+    policy = read(before.policy) if before.policy else Policy()
+    known = policy if isinstance(policy, Policy) else Policy()
+    touched = {artifact_of(file.path) for file in (*before.links, *after.links) if file.path in paths}
+    return Scope(
+        after,
+        known,
+        policy if isinstance(policy, RegistryError) else None,
+        _scripts(project, base),
+        Change(
+            paths, tuple(sorted(filter(None, touched))), known, governed=before.policy is not None, policy=after.policy
+        ),
+        before,
+    )
+
+
+def _starts(project: Project, base: str, head: str) -> list[str]:
+    """The commits from which the head is a change."""
+    found = merge_bases(project.path, base, head) or [base]
+    try:
+        for each in found:
+            project.tree(each, [])
+    except RegistryError:
+        return [base]
+    return found
+
+
+def _differ(before: dict[str, Entry], after: dict[str, Entry]) -> Iterable[str]:
+    return (path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
+
+
+def _entries(project: Project, commit: str) -> dict[str, Entry]:
+    return entries(project.objects, commit, deep=True)
+
+
+def _listing(project: Project, commit: str | None) -> Listing:
+    if commit is None:
+        return Listing()
+    project.tree(commit, [])
+    bring = project.mirror.fetch_objects if project.mirror else lambda _: None
+    return listing(at_commit(project.objects, commit, bring))
+
+
+def _scripts(project: Project, commit: str | None) -> tuple[File, ...]:
+    if commit is None:
+        return ()
+    bring = project.mirror.fetch_objects if project.mirror else lambda _: None
+    try:
+        return tuple(scripts_at(project.objects, commit, FOLDER, bring))
+    except NotFound:
+        return ()
+
+
+def _work_tree(project: Project) -> Path | None:
+    if project.mirror is not None:
+        return None
+    if run(project.path, ["rev-parse", "--is-inside-work-tree"]).out.strip() != b"true":
+        return None
+    return Path(run(project.path, ["rev-parse", "--show-toplevel"]).out.decode("utf-8", "surrogateescape").rstrip("\n"))

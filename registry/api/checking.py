@@ -1,0 +1,196 @@
+"""`check`: the links of a registry, held against their sources, their contracts and the policy.
+
+A folder is judged as its work tree stands now, committed or not; a bare repository or a URL by its default branch; a
+change by git objects alone (`registry.api.changing`). Each source is asked once for all of its links. A check that
+could not run is a finding of severity `skip` with the reason; where it is one whose findings are errors, and nothing
+else says why this link fails, it is an error itself: what could not be judged never passes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from os import PathLike
+from types import MappingProxyType
+
+from registry.api.changing import Scope, scope
+from registry.api.linking import read_model
+from registry.api.project import Project, open_project
+from registry.api.resolving import link_source
+from registry.checks import ChangeCheck, Check, ListingCheck
+from registry.checks.builtin import CHANGE_CHECKS, LINK_CHECKS, LISTING_CHECKS
+from registry.checks.custom import from_files, from_packages, id_of
+from registry.checks.offer import Offer
+from registry.checks.rule import Unjudged
+from registry.checks.subject import Subject, said
+from registry.errors import RegistryError
+from registry.findings import ERROR, SKIP, WARNING, Finding
+from registry.git.source import Source
+from registry.policy import OFF, PATH
+
+WORKERS = 8
+"""How many sources, then links, are looked at side by side: each waits for git most of the time."""
+
+_NONE: Mapping[str, str] = MappingProxyType({})
+
+Step = Callable[[int, int, str], None]
+"""Told how far the work is: done, total, name of the link."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `check` found."""
+
+    findings: list[Finding]
+    """Sorted by file, then by check."""
+    links: int
+    """How many links were judged."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether no finding is an error."""
+        return not any(finding.severity == ERROR for finding in self.findings)
+
+
+def check(
+    project: str | PathLike[str] = ".",
+    *,
+    base: str | None = None,
+    head: str | None = None,
+    custom: bool = False,
+    progress: Step | None = None,
+) -> Report:
+    """Judge every link of the registry at a path or URL, or with `base` what `head` (`HEAD`) changes.
+
+    `custom` runs the programs in `scripts/checks` of the base revision; without it they are told as not run. Raises
+    `RegistryError` where the registry itself cannot be read.
+    """
+    opened = open_project(project)
+    judged = scope(opened, base, head)
+    levels = judged.policy.checks
+    subjects = list(judged.subjects())
+    offers = _offers(opened, subjects)
+    checks = [each for each in _all_of_links(judged, custom=custom) if levels.get(each.id, each.severity) != OFF]
+    findings = list(_of_all(judged))
+    with ThreadPoolExecutor(WORKERS) as pool:
+        for _ in pool.map(lambda pair: pair[0].ask(pair[1]), offers):
+            pass
+        for done, (subject, told) in enumerate(
+            zip(subjects, pool.map(lambda each: judge(each, checks, levels), subjects), strict=True), 1
+        ):
+            findings += told
+            if progress is not None:
+                progress(done, len(subjects), subject.name or subject.file.path)
+    return Report(_sorted(findings), len(subjects))
+
+
+def judge(subject: Subject, checks: Sequence[Check] = LINK_CHECKS, levels: Mapping[str, str] = _NONE) -> list[Finding]:
+    """Findings of all checks for one link whose source was asked; `levels` is the policy's severity by id."""
+    found: list[Finding] = []
+    for each in checks:
+        try:
+            found += (_levelled(finding, levels) for finding in each.run(subject))
+        except Unjudged as missing:
+            found.append(_skipped(subject, each, missing.reason))
+        except RegistryError as error:
+            found.append(_skipped(subject, each, said(error)))
+    told = levels.get("source-unreachable", ERROR) == ERROR
+    unreachable = told and isinstance(subject.opened, Offer) and subject.opened.error is not None
+    if unreachable or any(finding.severity == ERROR for finding in found):
+        return found
+    required = {each.id: each.remedy for each in checks if levels.get(each.id, each.severity) == ERROR}
+    return [
+        finding._replace(severity=ERROR, fix=required[finding.id])
+        if finding.severity == SKIP and finding.id in required
+        else finding
+        for finding in found
+    ]
+
+
+def _levelled(finding: Finding, levels: Mapping[str, str]) -> Finding:
+    level = levels.get(finding.id)
+    return finding if level is None or finding.severity == SKIP else finding._replace(severity=level)
+
+
+def _all_of_links(judged: Scope, *, custom: bool) -> list[Check]:
+    """The checks of a link: built-in, of packages, and of the registry itself; none takes a built-in one's id."""
+    own = [*from_packages(), *from_files(judged.scripts, run=custom)]
+    builtin = catalogue()
+    return [*LINK_CHECKS, *(each for each in own if each.id not in builtin)]
+
+
+def _of_all(judged: Scope) -> Iterator[Finding]:
+    """Findings that concern no single link; of a change only those that it brings."""
+    levels, change = judged.policy.checks, judged.change
+    if judged.unreadable is not None:
+        message = (
+            f"the base's policy cannot be read, so nothing says what this change must hold: {said(judged.unreadable)}"
+        )
+        yield Finding("policy-valid", ERROR, message, judged.unreadable.fix, path=PATH)
+    for check in LISTING_CHECKS:
+        if levels.get(check.id, check.severity) != OFF:
+            old = set(check.run(judged.before)) if judged.before is not None else set()
+            for found in check.run(judged.found):
+                if change is None or found.path in change.paths or found not in old:
+                    yield _levelled(found, levels)
+    for each in CHANGE_CHECKS if change is not None else ():
+        if change is not None and levels.get(each.id, each.severity) != OFF:
+            yield from (_levelled(found, levels) for found in each.run(change))
+    yield from _unprovided(judged)
+
+
+def _unprovided(judged: Scope) -> Iterator[Finding]:
+    """Checks that the policy names and nothing provides: where it requires one, it counts as failed."""
+    ids = {each.id for each in from_packages()} | {id_of(file.path) for file in judged.scripts} | catalogue().keys()
+    for name in sorted(judged.policy.checks.keys() - ids):
+        severity = ERROR if judged.policy.checks[name] == ERROR else WARNING
+        message = f"the policy names a check {name[:80]!r}, and nothing here provides it"
+        yield Finding("policy-valid", severity, message, "correct its id, or install the package it is in", path=PATH)
+
+
+def _skipped(subject: Subject, check: Check, reason: str) -> Finding:
+    return subject.finding(check, f"not judged: {reason}")._replace(severity=SKIP, fix="")
+
+
+def _offers(project: Project, subjects: Iterable[Subject]) -> list[tuple[Offer, list[tuple[str, str]]]]:
+    """Open the sources of all pinned links, each once, with the commits and paths that its links name."""
+    found: dict[str, tuple[Offer, list[tuple[str, str]]]] = {}
+    for subject in subjects:
+        link = subject.parsed
+        if isinstance(link, RegistryError) or link.project is None:
+            continue
+        try:
+            address = link_source(link, project, subject.file.path)
+        except RegistryError as error:
+            subject.opened = error
+            continue
+        pins = subject.pinned
+        if pins is None:
+            continue
+        if address.text not in found:
+            found[address.text] = Offer(Source(address), read_model), []
+        offer, places = found[address.text]
+        subject.opened = offer
+        offer.links.append(subject.file.path)
+        places.append((pins.commit, link.path))
+    return list(found.values())
+
+
+def _sorted(findings: Iterable[Finding]) -> list[Finding]:
+    order = {id_: number for number, id_ in enumerate(catalogue())}
+    return sorted(findings, key=lambda each: (each.path or "", order.get(each.id, len(order)), each.line or 0))
+
+
+def _all_checks() -> Iterator[Check | ListingCheck | ChangeCheck]:
+    yield from LINK_CHECKS
+    yield from LISTING_CHECKS
+    yield from CHANGE_CHECKS
+
+
+def catalogue() -> Mapping[str, Check | ListingCheck | ChangeCheck]:
+    """Every check by its id, in the order in which findings are told."""
+    found: dict[str, Check | ListingCheck | ChangeCheck] = {}
+    for each in _all_checks():
+        found.setdefault(each.id, each)
+    return found

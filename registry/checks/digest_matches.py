@@ -1,0 +1,86 @@
+"""`digest-matches`."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+from registry.checks.offer import Model, Offer
+from registry.checks.pins import Pinned
+from registry.checks.subject import Subject
+from registry.errors import RegistryError
+from registry.findings import ERROR, Finding
+from registry.linkfile import Pin
+from registry.metafile import ArtifactRef
+from registry.stores.git_blob import require_content
+
+Fault = tuple[str, str]
+"""The key of the link it concerns, and a sentence."""
+
+
+class DigestMatches:
+    """Every byte is hashed anew from the source's objects at the pinned commit."""
+
+    id = "digest-matches"
+    sentence = (
+        "The metafile and every artifact at the pinned commit have the SHA-256 and git object id of the link's pins."
+    )
+    severity = ERROR
+    remedy = "do not use it: find out who changed it, or link the new revision in a pull request"
+
+    def run(self, subject: Subject) -> Iterator[Finding]:
+        """One finding for the link, which names every file that differs."""
+        model, pins, source = subject.model, subject.pins, subject.source
+        faults = [*_metafile(model, pins.metafile), *_artifacts(source, model, pins)]
+        if faults:
+            where = f"{source.source.where}@{pins.commit[:7]}"
+            said = "; ".join(sentence for _, sentence in faults)
+            line = next((line for key, _ in faults if (line := subject.line(key))), None)
+            yield subject.finding(self, f"{said} ({where})")._replace(line=line)
+
+
+def _metafile(model: Model, pin: Pin) -> Iterator[Fault]:
+    found = hashlib.sha256(model.data).hexdigest()
+    yield from _differs("metafile", model.path, pin, found, model.blob)
+
+
+def _artifacts(source: Offer, model: Model, pins: Pinned) -> Iterator[Fault]:
+    for name in sorted(pins.artifacts.keys() - model.files.keys()):
+        yield f"params.artifact.{name}.sha256", f"artifact {name!r} is pinned but is no part of the model"
+    for name, held in model.files.items():
+        pin = pins.artifacts.get(name)
+        if pin is None:
+            yield "params", f"artifact {name!r} ({held.path}) is not pinned"
+            continue
+        try:
+            found = source.digests(held.key)
+            require_content(found.head, held.path, "")
+        except RegistryError as error:
+            yield f"params.artifact.{name}.sha256", f"artifact {name!r}: {' '.join(error.what.split())}"
+            continue
+        key = f"artifact.{name}"
+        faults = list(_differs(key, held.path, pin, found.sha256, held.key))
+        stated = _stated(model.metafile.artifacts[name], model.metafile.params.get(f"{key}.sha256"))
+        measured = {"size": str(found.size), "MD5": found.md5, "SHA-256": found.sha256}
+        yield from (
+            faults
+            or [
+                (f"params.{key}.sha256", f"{held.path} has {what} {measured[what]}, its metafile says {value}")
+                for what, value in stated.items()
+                if value != measured[what]
+            ][:1]
+        )
+
+
+def _differs(key: str, path: str, pin: Pin, sha256: str, blob: str) -> Iterator[Fault]:
+    """At most one sentence for a file: where its SHA-256 differs, its object id differs too."""
+    if sha256 != pin.sha256:
+        yield f"params.{key}.sha256", f"{path} has SHA-256 {sha256}, the link pins {pin.sha256}"
+    elif pin.blob is not None and blob != pin.blob:
+        yield f"params.{key}.blob", f"{path} is git object {blob}, the link pins {pin.blob}"
+
+
+def _stated(ref: ArtifactRef, sha256: object) -> dict[str, str]:
+    """What the metafile itself says of an artifact, where it says it."""
+    said = {"size": ref.size, "MD5": ref.hash, "SHA-256": sha256}
+    return {what: str(value) for what, value in said.items() if value is not None}

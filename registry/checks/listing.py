@@ -1,0 +1,87 @@
+"""All links and contracts of a registry by the artifact they belong to, with its policy, cards and lineage.
+
+What stands in a link folder is a link; elsewhere a `*.mlem` file is one where its `object_type` says so (MLEM's models
+lie there too), or where it cannot be parsed but looks like one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from registry import strictyaml
+from registry.checks.files import CONTRACTS, FILE, LINK_FOLDERS, POLICY, TEXTS, File
+from registry.errors import RegistryError
+from registry.names import from_tag, in_tag
+
+_LAYOUTS = ((".mlem/links/", ".mlem"), (".mlem/link/", ".mlem"), (".mlem/link/", ".mlem.yaml"), ("", ".mlem"))
+_TEXTS = tuple(f"{each}/" for each in TEXTS)
+_LOOKS = re.compile(rb"object_type[\"']?\s*:\s*[\"']?link\b")
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a registry holds for the checks, sorted by path."""
+
+    links: tuple[File, ...] = ()
+    contracts: dict[str, File] = field(default_factory=dict)
+    """By path."""
+    texts: tuple[File, ...] = ()
+    """Cards and lineage."""
+    policy: File | None = None
+    """`policy.yaml`, or what stands in its place."""
+
+    def contract(self, name: str) -> File | None:
+        """The contract of an artifact, or what hides it (a symlink in place of one of its folders)."""
+        path = contract_path(name)
+        parts = path.split("/")
+        above = ("/".join(parts[:count]) for count in range(1, len(parts) + 1))
+        return next((self.contracts[each] for each in above if each in self.contracts), None)
+
+
+def listing(files: Iterable[File]) -> Listing:
+    """Sort files by what they are."""
+    links, contracts, texts, policy = [], {}, [], None
+    for file in sorted(files):
+        if file.path == POLICY:
+            policy = file
+        elif file.path in TEXTS or (file.path.startswith(_TEXTS) and not file.path.endswith(".mlem")):
+            texts.append(file)
+        elif file.path == CONTRACTS or (file.path.startswith(f"{CONTRACTS}/") and not file.path.endswith(".mlem")):
+            contracts[file.path] = file
+        elif is_link(file):
+            links.append(file)
+    return Listing(tuple(links), contracts, tuple(texts), policy)
+
+
+def contract_path(name: str) -> str:
+    """Where the contract of an artifact stands."""
+    return f"{CONTRACTS}/{in_tag(name)}.yaml"
+
+
+def about(name: str) -> tuple[str, ...]:
+    """Where the card and the lineage of an artifact stand."""
+    return (f"cards/{in_tag(name)}.md", f".mlem/lineage/{in_tag(name)}.json")
+
+
+def artifact_of(path: str) -> str | None:
+    """The artifact whose link would stand at a path; none where no link can stand there."""
+    for prefix, suffix in _LAYOUTS:
+        name = path[len(prefix) : -len(suffix)]
+        if name and path == f"{prefix}{name}{suffix}":
+            return from_tag(name)
+    return None
+
+
+def is_link(file: File) -> bool:
+    """Whether a file is, or was meant to be, a link."""
+    if not file.plain or file.path.startswith(tuple(f"{each}/" for each in LINK_FOLDERS)):
+        return True
+    if file.kind != FILE:
+        return False
+    try:
+        root = strictyaml.parse(file.data, file.path)
+    except RegistryError:
+        return _LOOKS.search(file.data) is not None
+    return isinstance(root, dict) and root.get("object_type") == "link"

@@ -1,0 +1,185 @@
+"""What one source repository offers to all the links that name it, asked in few requests.
+
+`ask` brings all of it: refs once, then all pinned commits, all metafiles and all artifacts in one request each.
+Afterwards the checks of single links only read, so they may run side by side.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import NamedTuple, Protocol
+
+from registry.errors import GitError, NotFound, RegistryError
+from registry.git.source import Source
+from registry.metafile import Metafile
+from registry.stores import Held
+
+
+class Model(Protocol):
+    """A model as it stands at one commit of its source."""
+
+    @property
+    def path(self) -> str:
+        """Its metafile, from the source's root."""
+        ...
+
+    @property
+    def blob(self) -> str:
+        """The metafile's git object id."""
+        ...
+
+    @property
+    def data(self) -> bytes:
+        """The metafile's bytes."""
+        ...
+
+    @property
+    def metafile(self) -> Metafile:
+        """The metafile, parsed."""
+        ...
+
+    @property
+    def files(self) -> Mapping[str, Held]:
+        """Its artifacts by the name the metafile gives them."""
+        ...
+
+
+class Digests(NamedTuple):
+    """What the bytes of a file are."""
+
+    size: int
+    sha256: str
+    md5: str
+    head: bytes
+    """The first bytes."""
+
+
+Reader = Callable[[Source, str, str], Model]
+"""Reads the model at (source, commit, path). Raises `RegistryError`."""
+Place = tuple[str, str]
+"""A commit and the path of a metafile in it."""
+
+
+class Offer:
+    """One source, and what was asked of it."""
+
+    def __init__(self, source: Source, read: Reader) -> None:
+        self.source = source
+        self.links: list[str] = []
+        """Paths of the links that name it, in order."""
+        self.error: GitError | None = None
+        """Why it could not be asked at all."""
+        self._read = read
+        self._absent: dict[str, RegistryError] = {}
+        self._reached: dict[str, bool | RegistryError] = {}
+        self._models: dict[Place, Model | RegistryError] = {}
+        self._digests: dict[str, Digests] = {}
+
+    def ask(self, places: Sequence[Place]) -> None:
+        """Bring everything that the checks of the links at these places will look at. Raises nothing for a bad one."""
+        try:
+            self.source.refs()
+        except GitError as error:
+            self.error = error
+            return
+        with self.source.together():
+            self._ask(places)
+
+    def _ask(self, places: Sequence[Place]) -> None:
+        commits = list(dict.fromkeys(commit for commit, _ in places))
+        self._bring(commits)
+        here = [place for place in dict.fromkeys(places) if place[0] not in self._absent]
+        self._bring_metafiles(here)
+        for place in here:
+            try:
+                self._models[place] = self._read(self.source, *place)
+            except RegistryError as error:
+                self._models[place] = error
+        models = [model for model in self._models.values() if not isinstance(model, RegistryError)]
+        with suppress(GitError):  # told by the check of the file that did not come
+            self.source.bring_blobs(held.key for model in models for held in model.files.values())
+            for oid in dict.fromkeys(held.key for model in models for held in model.files.values()):
+                self.digests(oid)
+        for commit in commits:
+            if commit not in self._absent:
+                self._reached[commit] = self._reaches(commit)
+
+    def absent(self, commit: str) -> RegistryError | None:
+        """Why the source does not give a commit; none where it does."""
+        return self._absent.get(commit)
+
+    def reaches(self, commit: str) -> bool:
+        """Whether a branch or tag holds a commit. Raises `RegistryError` where that could not be found out."""
+        found = self._reached[commit]
+        if isinstance(found, RegistryError):
+            raise found
+        return found
+
+    def model(self, commit: str, path: str) -> Model | RegistryError:
+        """The model at a commit that is not absent, or why there is none."""
+        return self._models[commit, path]
+
+    def digests(self, oid: str) -> Digests:
+        """What the bytes of a file are, read again from the source's object. Raises `RegistryError`."""
+        if oid not in self._digests:
+            self.source.bring_blobs([oid])
+            sink = _Hashing()
+            self.source.copy(oid, sink)
+            self._digests[oid] = sink.digests()
+        return self._digests[oid]
+
+    def size(self, model: Model) -> int:
+        """Bytes of a model's files. Raises `RegistryError`."""
+        return sum(self.digests(held.key).size for held in model.files.values())
+
+    def _bring(self, commits: Sequence[str]) -> None:
+        mirror = self.source.mirror
+        if mirror is not None:
+            missing = self.source.missing(commits)
+            if len(missing) > 1:
+                with suppress(GitError):  # one that the server lacks fails all: then each is asked for by itself
+                    mirror.fetch_objects(missing, filtered="blob:none", depth=1)
+        for commit in commits:
+            try:
+                self.source.bring(commit)
+            except (NotFound, GitError) as error:
+                self._absent[commit] = error
+
+    def _bring_metafiles(self, places: Iterable[Place]) -> None:
+        if self.source.mirror is None:
+            return
+        paths: dict[str, list[str]] = {}
+        for commit, path in places:
+            if path.isprintable():
+                paths.setdefault(commit, []).extend((path, f"{path}.mlem"))
+        with suppress(GitError):  # told by the check of the model that cannot be read
+            found = [self.source.entries(commit, each) for commit, each in paths.items()]
+            self.source.bring_blobs(entry.oid for each in found for entry in each.values() if entry.kind == "blob")
+
+    def _reaches(self, commit: str) -> bool | RegistryError:
+        try:
+            return self.source.reaches(commit)
+        except GitError as error:
+            return error
+
+
+class _Hashing(io.BytesIO):
+    """A sink that only hashes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._sha256, self._md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
+        self._size, self._head = 0, b""
+
+    def write(self, data: bytes, /) -> int:  # type: ignore[override]
+        self._sha256.update(data)
+        self._md5.update(data)
+        self._size += len(data)
+        self._head = self._head or data[:64]
+        return len(data)
+
+    def digests(self) -> Digests:
+        return Digests(self._size, self._sha256.hexdigest(), self._md5.hexdigest(), self._head)
