@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# What audit.yml runs: keep one issue that holds the findings; close it when there are none.
+#   issue.sh NUMBER_OF_FINDINGS FILE
+set -euo pipefail
+title='Registry audit: findings'
+found=$1 body=$2
+
+open=$(gh issue list --state open --limit 200 --json number,title,author \
+  --jq "[.[] | select(.title == \"$title\" and (.author.login | endswith(\"github-actions\")))][0].number // empty")
+if [[ $found == 0 ]]; then
+  if [[ -n $open ]]; then gh issue close "$open" --comment 'No findings any more.'; fi
+elif [[ -n $open ]]; then
+  gh issue edit "$open" --body-file "$body"
+else
+  gh issue create --title "$title" --body-file "$body"
+fi

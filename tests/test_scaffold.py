@@ -1,0 +1,111 @@
+"""`init`: what it writes, what it leaves alone, and that this repository lives by it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from lab import ROOT, Lab
+from linked import files_below
+
+import registry
+from registry.api import scaffold
+from registry.errors import RegistryError
+
+
+def test_this_repository_s_own_files_are_what_init_writes(tmp_path: Path, lab: Lab) -> None:
+    folder = tmp_path / "reg"
+    for path in registry.init(folder, governed=True, package="."):
+        name = path.relative_to(folder)
+        assert path.read_bytes() == (ROOT / name).read_bytes(), f"{name} differs from its template"
+
+
+def test_init_writes_the_gate_and_governed_all_of_it(lab: Lab) -> None:
+    folder = lab.root / "reg"
+    assert [str(path.relative_to(folder)) for path in registry.init(folder)] == [*scaffold.BASIC]
+    assert [str(path.relative_to(folder)) for path in registry.init(folder, governed=True)] == [*scaffold.GOVERNED]
+    assert registry.init(folder, governed=True) == []
+
+
+def test_init_overwrites_nothing(lab: Lab) -> None:
+    repo = lab.repo("reg")
+    repo.write(dict.fromkeys((*scaffold.BASIC[1:], *scaffold.GOVERNED), "mine\n"))
+    before = files_below(repo.path)
+    assert [path.name for path in registry.init(repo.path, governed=True)] == ["config.yaml"]
+    assert before.items() <= files_below(repo.path).items()
+
+
+def test_init_writes_through_no_symlink(lab: Lab) -> None:
+    repo = lab.repo("reg")
+    (lab.root / "elsewhere").mkdir()
+    (repo.path / ".github").symlink_to(lab.root / "elsewhere")
+    with pytest.raises(RegistryError, match="symlink"):
+        registry.init(repo.path)
+    assert not list((lab.root / "elsewhere").iterdir())
+    assert not (repo.path / ".mlem").exists()
+
+
+def test_the_package_and_the_owners_are_written_where_they_are_named(lab: Lab) -> None:
+    folder = lab.root / "reg"
+    wanted = "git-model-registry @ git+https://git.example.org/x@" + "a" * 40
+    registry.init(folder, governed=True, package=wanted, owners="@acme/ml dana@example.org")
+    assert (folder / scaffold.PACKAGE).read_text().splitlines()[1:] == [wanted]
+    owned = (folder / scaffold.OWNERS).read_text().splitlines()
+    assert ".github/ @acme/ml dana@example.org" in owned
+    assert not [line for line in owned if "OWNERS" in line and not line.startswith("# ")]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"owners": "@acme/ml"},
+        {"governed": True, "owners": ""},
+        {"governed": True, "owners": "@a * @evil"},
+        {"governed": True, "owners": r"@a\1"},
+        {"package": "a\n--index-url=https://example.org"},
+        {"package": " "},
+        {"package": "# nothing"},
+    ],
+)
+def test_what_is_no_owner_or_requirement_is_refused_before_anything_is_made(lab: Lab, options: dict[str, str]) -> None:
+    folder = lab.root / "reg"
+    with pytest.raises(RegistryError):
+        registry.init(folder, **options)
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("record", "line"),
+    [
+        ({"url": "https://git.example.org/r", "vcs_info": {"vcs": "git", "commit_id": "b" * 40}},
+         f"git-model-registry @ git+https://git.example.org/r@{'b' * 40}\n"),
+        ({"url": "https://me:secret@git.example.org/r", "vcs_info": {"vcs": "git", "commit_id": "b" * 40}}, ""),
+        ({"url": "https://git.example.org/r", "vcs_info": {"vcs": "git", "commit_id": "main"}}, ""),
+        ({"url": "file:///somewhere", "dir_info": {"editable": True}}, ""),
+        (None, ""),
+    ],
+)  # fmt: skip
+def test_the_workflows_install_the_commit_this_package_came_from_where_pip_recorded_one(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, record: object, line: str
+) -> None:
+    class Distribution:
+        def read_text(self, name: str) -> str | None:
+            assert name == "direct_url.json"
+            return None if record is None else json.dumps(record)
+
+    monkeypatch.setattr("importlib.metadata.distribution", lambda _: Distribution())
+    folder = lab.root / "reg"
+    registry.init(folder)
+    assert (folder / scaffold.PACKAGE).read_text().partition("\n")[2] == line
+    assert scaffold.installs_nothing(folder) is (line == "")
+
+
+def test_the_command_says_what_is_left_to_name(lab: Lab) -> None:
+    folder = lab.root / "reg"
+    said = lab.registry("init", "--governed", str(folder)).stdout
+    assert "Name in .github/CODEOWNERS who owns the gate." in said
+    whole = lab.registry("init", "--governed", "--package=.", "--owners=@acme/ml", str(lab.root / "b"), "--json").json
+    assert len(whole) == len(scaffold.BASIC) + len(scaffold.GOVERNED)
+    said = lab.registry("init", "--package=.", str(lab.root / "c")).stdout
+    assert "Name in" not in said
