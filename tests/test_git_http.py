@@ -217,7 +217,7 @@ def test_a_cut_off_push_changes_nothing(lab: Lab, project: Repo, http: Http) -> 
     head += "Content-Type: application/x-git-receive-pack-request\r\n\r\n"
     with raw_socket(server) as raw:
         raw.sendall(head.encode() + body[:20])
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while children() - others and time.monotonic() < deadline:
         time.sleep(0.01)
     assert not children() - others
@@ -234,7 +234,7 @@ def test_the_server_ends_while_requests_hang_and_leaves_no_child_or_thread(proje
             raw.sendall(b"POST /project.git/git-upload-pack HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n")
             raw.sendall(b"Content-Type: application/x-git-upload-pack-request\r\n\r\n0014")
             hanging.append(raw)
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 60
         while len(children() - others) < 3 and time.monotonic() < deadline:
             time.sleep(0.01)
         assert len(children() - others) == 3

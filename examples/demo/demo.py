@@ -108,7 +108,10 @@ def served(output: Path) -> Iterator[str]:
             yield url
         finally:
             server.terminate()
-            server.wait()  # leaving the block does not wait long after an interruption
+            try:
+                server.wait(10)  # leaving the block does not wait long after an interruption
+            except subprocess.TimeoutExpired:
+                server.kill()
 
 
 def main() -> int:

@@ -213,7 +213,8 @@ if __name__ == "__main__":
     parser.add_argument("root", type=Path)
     parser.add_argument("--port", type=int, default=0)
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with contextlib.suppress(KeyboardInterrupt), serve(options.root, options.port) as running:
+    ends = {signal.SIGINT, signal.SIGTERM}
+    signal.pthread_sigmask(signal.SIG_BLOCK, ends)  # a second one must not interrupt the ending that the first began
+    with serve(options.root, options.port) as running:
         print(running.url, flush=True)
-        threading.Event().wait()
+        signal.sigwait(ends)
