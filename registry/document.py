@@ -18,6 +18,8 @@ from registry.strictyaml import Scalar
 
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,30})")
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
+_NULLS = frozenset({"", "~", "null", "Null", "NULL"})
+"""How nothing is written without quotes (https://yaml.org/type/null.html)."""
 
 
 def freeze(value: Any) -> Any:  # noqa: ANN401 - any YAML value
@@ -67,6 +69,8 @@ class Place(NamedTuple):
 
     def mapping(self) -> Mapping[Any, Any]:
         """The value as a mapping; null reads as an empty one."""
+        if isinstance(self.value, dict):  # sooner told than a mapping
+            return self.value
         if _is_null(self.value):
             return _EMPTY
         if not isinstance(self.value, Mapping):
@@ -148,7 +152,7 @@ def _line(value: object) -> int:
 
 
 def _is_null(value: object) -> bool:
-    return value is None or (isinstance(value, Scalar) and value.plain and strictyaml.typed(value) is None)
+    return value is None or (isinstance(value, Scalar) and value.plain and value in _NULLS)
 
 
 def _kind(value: object) -> str:

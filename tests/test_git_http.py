@@ -210,15 +210,18 @@ def test_nothing_outside_the_root_is_served(lab: Lab, project: Repo, http: Http,
 @needs_proc
 def test_a_cut_off_push_changes_nothing(lab: Lab, project: Repo, http: Http) -> None:
     server = http(project.path.parent)
-    before = project.tags(), project.rev("main")
+    before, others = (project.tags(), project.rev("main")), children()
     line = f"{'0' * 40} {project.rev('main')} refs/tags/half\0 report-status\n".encode()
     body = b"%04x%b0000" % (len(line) + 4, line)
     head = f"POST /project.git/git-receive-pack HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body) + 100}\r\n"
     head += "Content-Type: application/x-git-receive-pack-request\r\n\r\n"
     with raw_socket(server) as raw:
         raw.sendall(head.encode() + body[:20])
-    while not server.requests:
+    deadline = time.monotonic() + 60
+    while not (server.requests and server.requests[0].ended) and time.monotonic() < deadline:
         time.sleep(0.01)
+    left = children() - others  # none from before its backend was started: the request has ended
+    assert (server.requests[0].ended, server.requests[0].received, left) == (True, 20, set())
     assert (project.tags(), project.rev("main")) == before
 
 

@@ -39,6 +39,8 @@ class Request:
     path: str
     received: int = 0
     sent: int = 0
+    ended: bool = False
+    """Whether it was answered or cut off, and its backend is gone."""
 
 
 class GitServer(ThreadingTCPServer):
@@ -119,9 +121,16 @@ class GitHandler(BaseHTTPRequestHandler):
     server: GitServer
 
     def do_GET(self) -> None:
-        """Run the backend: the request flows in by a thread of its own while the answer flows out."""
+        """Answer one request, and note it."""
         self.record = Request(self.command, self.path)
         self.server.requests.append(self.record)
+        try:
+            self._run()
+        finally:
+            self.record.ended = True
+
+    def _run(self) -> None:
+        """Run the backend: the request flows in by a thread of its own while the answer flows out."""
         path, _, query = self.path.partition("?")
         environment = {"REQUEST_METHOD": self.command, "PATH_INFO": unquote(path), "QUERY_STRING": query,
                        "REMOTE_ADDR": self.client_address[0], "SERVER_PROTOCOL": self.request_version}  # fmt: skip

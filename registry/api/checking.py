@@ -9,9 +9,10 @@ else says why this link fails, it is an error itself: what could not be judged n
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from os import PathLike
+from threading import Event
 from types import MappingProxyType
 
 from registry.api.changing import Scope, scope
@@ -69,19 +70,20 @@ def check(
     opened = open_project(project)
     judged = scope(opened, base, head)
     levels = judged.policy.checks
-    subjects = list(judged.subjects())
-    offers = _offers(opened, subjects)
-    checks = [each for each in _all_of_links(judged, custom=custom) if levels.get(each.id, each.severity) != OFF]
-    findings = list(_of_all(judged))
-    with ThreadPoolExecutor(WORKERS) as pool:
-        for _ in pool.map(lambda pair: pair[0].ask(pair[1]), offers):
-            pass
-        for done, (subject, told) in enumerate(
-            zip(subjects, pool.map(lambda each: judge(each, checks, levels), subjects), strict=True), 1
-        ):
-            findings += told
-            if progress is not None:
-                progress(done, len(subjects), subject.name or subject.file.path)
+    with ThreadPoolExecutor(WORKERS) as asking, ThreadPoolExecutor(WORKERS) as judging:
+        try:
+            subjects, asked = _asked(opened, judged.subjects(), asking)
+            checks = [
+                each for each in _all_of_links(judged, custom=custom) if levels.get(each.id, each.severity) != OFF
+            ]
+            findings = list(_of_all(judged))
+            told = judging.map(lambda each: judge(_waited(each, asked), checks, levels), subjects)
+            for done, (subject, found) in enumerate(zip(subjects, told, strict=True), 1):
+                findings += found
+                if progress is not None:
+                    progress(done, len(subjects), subject.name or subject.file.path)
+        finally:
+            asking.shutdown(cancel_futures=True)
     return Report(_sorted(findings), len(subjects))
 
 
@@ -153,28 +155,50 @@ def _skipped(subject: Subject, check: Check, reason: str) -> Finding:
     return subject.finding(check, f"not judged: {reason}")._replace(severity=SKIP, fix="")
 
 
-def _offers(project: Project, subjects: Iterable[Subject]) -> list[tuple[Offer, list[tuple[str, str]]]]:
-    """Open the sources of all pinned links, each once, with the commits and paths that its links name."""
-    found: dict[str, tuple[Offer, list[tuple[str, str]]]] = {}
-    for subject in subjects:
-        link = subject.parsed
-        if isinstance(link, RegistryError) or link.project is None:
-            continue
-        try:
-            address = link_source(link, project, subject.file.path)
-        except RegistryError as error:
-            subject.opened = error
-            continue
-        pins = subject.pinned
-        if pins is None:
-            continue
-        if address.text not in found:
-            found[address.text] = Offer(Source(address), read_model), []
-        offer, places = found[address.text]
-        subject.opened = offer
-        offer.links.append(subject.file.path)
-        places.append((pins.commit, link.path))
-    return list(found.values())
+def _asked(
+    project: Project, subjects: Iterable[Subject], pool: Executor
+) -> tuple[list[Subject], dict[Offer, Future[None]]]:
+    """Ask the sources of all pinned links, each once; their refs are read while further links are."""
+    kept: list[Subject] = []
+    offers: dict[str, Offer] = {}
+    asked: dict[Offer, Future[None]] = {}
+    complete = Event()
+    try:
+        for subject in subjects:
+            kept.append(subject)
+            offer = _offer(project, subject, offers)
+            if offer is not None and offer not in asked:
+                asked[offer] = pool.submit(offer.ask, complete)
+    finally:
+        complete.set()
+    return kept, asked
+
+
+def _offer(project: Project, subject: Subject, known: dict[str, Offer]) -> Offer | None:
+    """The source of a pinned link, opened where it is not `known` yet, and told what the link names."""
+    link, pins = subject.parsed, subject.pinned
+    if isinstance(link, RegistryError) or link.project is None:
+        return None
+    try:
+        address = link_source(link, project, subject.file.path)
+    except RegistryError as error:
+        subject.opened = error
+        return None
+    if pins is None:
+        return None
+    if address.text not in known:
+        known[address.text] = Offer(Source(address), read_model)
+    subject.opened = offer = known[address.text]
+    blobs = (pin.blob for pin in pins.artifacts.values() if pin.blob)
+    offer.expect(subject.file.path, (pins.commit, link.path), pins.metafile.blob, blobs)
+    return offer
+
+
+def _waited(subject: Subject, asked: Mapping[Offer, Future[None]]) -> Subject:
+    """The subject, once its source was asked."""
+    if isinstance(subject.opened, Offer):
+        asked[subject.opened].result()
+    return subject
 
 
 def _sorted(findings: Iterable[Finding]) -> list[Finding]:

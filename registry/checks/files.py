@@ -53,7 +53,8 @@ def on_disk(root: Path) -> list[File]:
     """The files of a work tree, as they are on disk now."""
     out = run(root, ["ls-files", "-z", "--cached", "--others", "--exclude-standard"]).out
     paths = {os.fsdecode(name) for name in out.split(b"\0") if name} | set(_below_folders(root))
-    found = (_on_disk(root, path) for path in sorted(paths) if _may_matter(path))
+    straight: dict[Path, bool] = {}
+    found = (_on_disk(root, path, straight) for path in sorted(paths) if _may_matter(path))
     return [file for file in found if file is not None and _wanted(file)]
 
 
@@ -117,10 +118,15 @@ def _below_folders(root: Path) -> Iterator[str]:
                 yield (base / name).as_posix()
 
 
-def _on_disk(root: Path, path: str) -> File | None:
-    """The file; none where it is deleted, or a folder (a repository of its own)."""
-    full = root / path
-    if os.path.realpath(full.parent) != os.path.join(os.path.realpath(root), *Path(path).parts[:-1]):
+def _on_disk(root: Path, path: str, straight: dict[Path, bool]) -> File | None:
+    """The file; none where it is deleted, or a folder (a repository of its own).
+
+    `straight` remembers which folders are reached through no symlink.
+    """
+    full, folder = root / path, Path(path).parent
+    if folder not in straight:
+        straight[folder] = os.path.realpath(full.parent) == os.path.join(os.path.realpath(root), *folder.parts)
+    if not straight[folder]:
         return File(path, SYMLINK)
     try:
         status = full.lstat()

@@ -1,7 +1,9 @@
 """What one source repository offers to all the links that name it, asked in few requests.
 
-`ask` brings all of it: refs once, then all pinned commits, all metafiles and all artifacts in one request each.
-Afterwards the checks of single links only read, so they may run side by side.
+`ask` brings all of it: refs once, then all pinned commits with all pinned files in one request; where the source lacks
+one of them, commits, metafiles and artifacts in a request each, and commits one by one. A pinned id only says what to
+fetch: which files a model has is read from the trees of its commit, and every file is hashed anew. Afterwards the
+checks of single links only read, so they may run side by side.
 """
 
 from __future__ import annotations
@@ -10,9 +12,11 @@ import hashlib
 import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import NamedTuple, Protocol
+from threading import Event
+from typing import IO, NamedTuple, Protocol
 
 from registry.errors import GitError, NotFound, RegistryError
+from registry.git.batch import Batch, Head
 from registry.git.source import Source
 from registry.metafile import Metafile
 from registry.stores import Held
@@ -61,6 +65,7 @@ Reader = Callable[[Source, str, str], Model]
 """Reads the model at (source, commit, path). Raises `RegistryError`."""
 Place = tuple[str, str]
 """A commit and the path of a metafile in it."""
+_BLOB = "blob"
 
 
 class Offer:
@@ -73,39 +78,77 @@ class Offer:
         self.error: GitError | None = None
         """Why it could not be asked at all."""
         self._read = read
+        self._places: dict[Place, None] = {}
+        self._metafiles: dict[str, None] = {}
+        self._artifacts: dict[str, None] = {}
         self._absent: dict[str, RegistryError] = {}
         self._reached: dict[str, bool | RegistryError] = {}
         self._models: dict[Place, Model | RegistryError] = {}
         self._digests: dict[str, Digests] = {}
 
-    def ask(self, places: Sequence[Place]) -> None:
-        """Bring everything that the checks of the links at these places will look at. Raises nothing for a bad one."""
+    def expect(self, link: str, place: Place, metafile: str | None, artifacts: Iterable[str]) -> None:
+        """Say that a link names this place, and the git object ids that it pins."""
+        self.links.append(link)
+        self._places[place] = None
+        self._metafiles.update({metafile: None} if metafile else {})
+        self._artifacts.update(dict.fromkeys(artifacts))
+
+    def ask(self, complete: Event) -> None:
+        """Bring everything that the checks of its links will look at, once `complete` says that all were told.
+
+        Raises nothing for a bad one.
+        """
         try:
             self.source.refs()
         except GitError as error:
             self.error = error
             return
-        with self.source.together():
-            self._ask(places)
+        complete.wait()
+        with self.source.together() as batch:
+            self._ask(batch)
 
-    def _ask(self, places: Sequence[Place]) -> None:
-        commits = list(dict.fromkeys(commit for commit, _ in places))
+    def _ask(self, batch: Batch) -> None:
+        commits = list(dict.fromkeys(commit for commit, _ in self._places))
+        with suppress(GitError):  # one that the server lacks fails all: then each is asked for by itself
+            missing = self._take(batch, [*commits, *self._metafiles], self._artifacts)
+            if missing and self.source.mirror is not None:
+                self.source.bring_together(missing)
+                self._take(batch, [oid for oid in missing if oid not in self._artifacts], self._artifacts)
+            batch.walk(self._places)
         self._bring(commits)
-        here = [place for place in dict.fromkeys(places) if place[0] not in self._absent]
-        self._bring_metafiles(here)
+        here = [place for place in self._places if place[0] not in self._absent]
+        self._bring_metafiles(batch, here)
         for place in here:
             try:
                 self._models[place] = self._read(self.source, *place)
             except RegistryError as error:
                 self._models[place] = error
         models = [model for model in self._models.values() if not isinstance(model, RegistryError)]
+        files = list(dict.fromkeys(held.key for model in models for held in model.files.values()))
         with suppress(GitError):  # told by the check of the file that did not come
-            self.source.bring_blobs(held.key for model in models for held in model.files.values())
-            for oid in dict.fromkeys(held.key for model in models for held in model.files.values()):
-                self.digests(oid)
+            self.source.bring_blobs(oid for oid in files if oid not in self._digests)
+            self._take(batch, [], files)
         for commit in commits:
             if commit not in self._absent:
                 self._reached[commit] = self._reaches(commit)
+
+    def _take(self, batch: Batch, small: Iterable[str], files: Iterable[str]) -> list[str]:
+        """Keep small objects and hash files, each only once; those that are not here are returned."""
+        kept: dict[str, io.BytesIO] = {}
+        hashed: dict[str, _Hashing] = {}
+        wanted, keep = [oid for oid in files if oid not in self._digests], batch.keeping(kept)
+
+        def receive(oid: str, found: Head) -> IO[bytes] | None:
+            if oid not in chosen or found.kind != _BLOB:
+                return keep(oid, found)
+            hashed[oid] = _Hashing()
+            return hashed[oid]
+
+        chosen = set(wanted)
+        missing = batch.copy_all([*small, *wanted], receive)
+        batch.keep(kept)
+        self._digests.update((oid, sink.digests()) for oid, sink in hashed.items())
+        return missing
 
     def absent(self, commit: str) -> RegistryError | None:
         """Why the source does not give a commit; none where it does."""
@@ -136,28 +179,25 @@ class Offer:
         return sum(self.digests(held.key).size for held in model.files.values())
 
     def _bring(self, commits: Sequence[str]) -> None:
-        mirror = self.source.mirror
-        if mirror is not None:
-            missing = self.source.missing(commits)
-            if len(missing) > 1:
-                with suppress(GitError):  # one that the server lacks fails all: then each is asked for by itself
-                    mirror.fetch_objects(missing, filtered="blob:none", depth=1)
+        if self.source.mirror is not None and len(missing := self.source.missing(commits)) > 1:
+            with suppress(GitError):
+                self.source.bring_together(missing)
         for commit in commits:
             try:
                 self.source.bring(commit)
             except (NotFound, GitError) as error:
                 self._absent[commit] = error
 
-    def _bring_metafiles(self, places: Iterable[Place]) -> None:
-        if self.source.mirror is None:
-            return
+    def _bring_metafiles(self, batch: Batch, places: Iterable[Place]) -> None:
         paths: dict[str, list[str]] = {}
         for commit, path in places:
             if path.isprintable():
                 paths.setdefault(commit, []).extend((path, f"{path}.mlem"))
         with suppress(GitError):  # told by the check of the model that cannot be read
             found = [self.source.entries(commit, each) for commit, each in paths.items()]
-            self.source.bring_blobs(entry.oid for each in found for entry in each.values() if entry.kind == "blob")
+            oids = [entry.oid for each in found for entry in each.values() if entry.kind == _BLOB]
+            self.source.bring_blobs(oids)
+            batch.load(oids)
 
     def _reaches(self, commit: str) -> bool | RegistryError:
         try:

@@ -78,7 +78,7 @@ class Mirror:
         Raises `GitError` where the server refuses or lacks one.
         """
         wanted = list(dict.fromkeys(oids))
-        self._ensure()
+        self.ensure()
         known = sizes(self.objects, wanted) if depth is None else {}
         missing = [oid for oid in wanted if oid not in known]
         if missing:
@@ -94,7 +94,7 @@ class Mirror:
 
         Refs of a pattern that the remote has no longer are removed here. Without `filtered` all files come along.
         """
-        self._ensure()
+        self.ensure()
         flags = ["--no-tags", "--quiet", "--no-write-fetch-head"]
         flags += [f"--depth={depth}"] if depth else []
         flags += [f"--filter={filtered}"] if filtered else ["--no-filter", "--refetch"]
@@ -113,12 +113,17 @@ class Mirror:
             found[ref] = oid
         return found
 
-    def _ensure(self) -> None:
+    def ensure(self) -> None:
+        """Make the mirror where there is none, of the few files that make a repository (gitrepository-layout(5))."""
+        if (self.path / "config").is_file():
+            return
         with cache.lock(self._lock):
             if (self.path / "config").is_file():
                 return
             with _fresh(self.path) as made:
-                run(None, ["init", "--quiet", "--bare", "--end-of-options", str(made)])
+                for folder in ("objects", "refs"):
+                    (made / folder).mkdir()
+                (made / "HEAD").write_text("ref: refs/heads/main\n", encoding="utf-8")
                 settings = _remote_settings(_url(self.address), checked=self.kind != "registries")
                 (made / "config").write_text(settings, encoding="utf-8")
                 _make_plain(made)

@@ -43,21 +43,20 @@ class Source:
         self.path: str | PathLike[str] = address.text if self.mirror is None else self.mirror.objects
         """Where objects are read."""
         self._refs: dict[str, str] | None = None
+        self._tips: frozenset[str] | None = None
         self._brought: list[str] = []
         self._graph: Mirror | None = None
         self._batch: Batch | None = None
 
     @contextmanager
-    def together(self) -> Iterator[None]:
+    def together(self) -> Iterator[Batch]:
         """Read through processes that stay while the block runs; for one thread at a time."""
-        ready = self.mirror is None or (self.mirror.path / "config").is_file()
-        if not ready:
-            yield
-            return
+        if self.mirror is not None:
+            self.mirror.ensure()
         with Batch(self.path) as batch:
             self._batch = batch
             try:
-                yield
+                yield batch
             finally:
                 self._batch = None
 
@@ -101,7 +100,9 @@ class Source:
 
     def reaches(self, commit: str) -> bool:
         """Whether a branch or tag of the source holds the commit."""
-        if commit in self.refs().values():
+        if self._tips is None:
+            self._tips = frozenset(self.refs().values())
+        if commit in self._tips:
             return True
         path = objects = self.path
         if self.mirror is not None:
@@ -118,6 +119,25 @@ class Source:
             graph.fetch_ref(refs, depth=None, filtered="tree:0")
         return graph
 
+    def bring_together(self, oids: Sequence[str]) -> None:
+        """Bring commits, each with all its trees, and file contents by id in one request.
+
+        Raises `GitError` where the source refuses or lacks one: then none has come.
+        """
+        self._fetch(oids, filtered="blob:none", depth=1)
+
+    def _fetch(self, oids: Sequence[str], *, filtered: str = "tree:0", depth: int | None = None) -> None:
+        """Bring objects; a batch looks anew afterwards, for a broken mirror is removed."""
+        if self.mirror is None:
+            return
+        try:
+            self.mirror.fetch_objects(oids, filtered=filtered, depth=depth)
+        except GitError:
+            if self._batch is not None:
+                self._batch.close()
+                self.mirror.ensure()
+            raise
+
     def bring(self, commit: str) -> None:
         """Make a commit with all its trees readable: by its id, else (where a server refuses ids) by a ref at it.
 
@@ -128,7 +148,7 @@ class Source:
             return
         if self.mirror is not None and not self._has_trees(commit):
             try:
-                self.mirror.fetch_objects([commit], filtered="blob:none", depth=1)
+                self._fetch([commit], filtered="blob:none", depth=1)
             except GitError as error:
                 if not self._bring_whole(self.mirror, commit):
                     raise self._gone(commit, error) from None
@@ -175,11 +195,11 @@ class Source:
             return
         wanted = list(oids)
         if self._batch is not None:
-            wanted = [oid for oid in wanted if self._batch.head(oid) is None]
+            wanted = self.missing(wanted)
             if not wanted:
                 return
         try:
-            self.mirror.fetch_objects(wanted)
+            self._fetch(wanted)
         except GitError:
             for commit in self._brought:
                 self._bring_whole(self.mirror, commit)
@@ -204,7 +224,7 @@ class Source:
     def missing(self, oids: Sequence[str]) -> list[str]:
         """Those of the objects that cannot be read here."""
         if self._batch is not None:
-            return [oid for oid in oids if self._batch.head(oid) is None]
+            return self._batch.missing(oids)
         return [oid for oid in oids if not self.has([oid])]
 
     def copy(self, oid: str, sink: IO[bytes]) -> None:
