@@ -26,9 +26,9 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "benchmarks"), str(ROOT / "examples" / "demo")]
 
-from generate import generate  # noqa: E402
-from git_http import serve  # noqa: E402
-from report import LARGE, ROWS, SMALL, Measured, judge, machine, table  # noqa: E402
+from generate import generate
+from git_http import serve
+from report import LARGE, ROWS, SMALL, Measured, judge, machine, table
 
 ARTIFACT, STAGE, NEW_STAGE = "a050", "prod", "canary"
 EACH_REF = "--format=%(refname) %(objectname) %(*objectname) %(taggerdate:unix)"

@@ -109,7 +109,7 @@ def _boolean(value: object, where: str) -> bool:
     return text in _TRUE
 
 
-def load(data: bytes, where: str) -> Any:  # noqa: ANN401 - a YAML document has any shape
+def load(data: bytes, where: str) -> Any:
     """Load foreign YAML with its owner's loader, bounded. Raises `RegistryError`."""
     from ruamel.yaml import YAML, YAMLError
 
@@ -151,7 +151,7 @@ def _require_bounded(text: str, where: str) -> None:
             raise RegistryError(f"more than {NODES} nodes, or deeper than {DEPTH}", where, "make it smaller")
 
 
-def _plain(value: Any, where: str) -> Any:  # noqa: ANN401 - YAML in, JSON out
+def _plain(value: Any, where: str) -> Any:
     """A value as gto's JSON shows it: dates as text. What JSON cannot show is refused."""
     if isinstance(value, dict):
         return {_plain(key, where): _plain(item, where) for key, item in value.items()}

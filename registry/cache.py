@@ -52,7 +52,7 @@ def _take(handle: int) -> None:
     if os.name == "nt":  # pragma: no cover - another platform
         import msvcrt
 
-        msvcrt.locking(handle, msvcrt.LK_LOCK, 1)  # type: ignore[attr-defined,unused-ignore]
+        msvcrt.locking(handle, msvcrt.LK_LOCK, 1)  # type: ignore[attr-defined,unused-ignore] # only there on Windows
     else:
         import fcntl
 

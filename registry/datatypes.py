@@ -185,7 +185,7 @@ def describe_shape(shape: tuple[int | None, ...] | None) -> str:
     return "of any shape" if shape is None else "[" + ", ".join("*" if n is None else str(n) for n in shape) + "]"
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 - a field of any data type
+def _plain(value: Any) -> Any:
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     if isinstance(value, Mapping):

@@ -22,7 +22,7 @@ _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 """How nothing is written without quotes (https://yaml.org/type/null.html)."""
 
 
-def freeze(value: Any) -> Any:  # noqa: ANN401 - any YAML value
+def freeze(value: Any) -> Any:
     """The same value with read-only mappings and tuples instead of dicts and lists."""
     if isinstance(value, Mapping):
         return MappingProxyType({key: freeze(item) for key, item in value.items()})
@@ -31,7 +31,7 @@ def freeze(value: Any) -> Any:  # noqa: ANN401 - any YAML value
     return value
 
 
-def thaw(value: Any) -> Any:  # noqa: ANN401
+def thaw(value: Any) -> Any:
     """Fresh dicts and lists for a frozen value; nothing is shared, so YAML writes no aliases."""
     if isinstance(value, Mapping):
         return {key: thaw(item) for key, item in value.items()}
@@ -40,7 +40,7 @@ def thaw(value: Any) -> Any:  # noqa: ANN401
     return value
 
 
-def label(value: Any) -> str | int:  # noqa: ANN401
+def label(value: Any) -> str | int:
     """A key or column name: an integer where it was written as one without quotes, else text."""
     if isinstance(value, Scalar):
         return int(value) if value.plain and _INTEGER.fullmatch(value) else str(value)
@@ -123,7 +123,7 @@ class Place(NamedTuple):
             self.fail(f"expected true or false, found {_kind(self.value)}")
         return found
 
-    def plain(self) -> Any:  # noqa: ANN401
+    def plain(self) -> Any:
         """The value typed by YAML's own rules and frozen: for settings without a schema."""
         return freeze(strictyaml.typed(self.value))
 
@@ -137,7 +137,7 @@ class Place(NamedTuple):
             self.fail(f"unknown key {str(key)!r}; known are {', '.join(sorted(known))}", key)
         return MappingProxyType({str(key): freeze(strictyaml.typed(value)) for key, value in unknown.items()})
 
-    def _inner(self, key: str, value: Any) -> Place:  # noqa: ANN401
+    def _inner(self, key: str, value: Any) -> Place:
         return Place(value, self.where, (*self.trail, key), self.fix)
 
 

@@ -124,7 +124,7 @@ def _is_null(value: object) -> bool:
     return isinstance(value, Scalar) and value.plain and value in {"", "~", "null"}
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401
+def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     return str(value) if isinstance(value, Scalar) else value

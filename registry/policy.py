@@ -75,6 +75,11 @@ class Policy(BaseModel):
             return True
         return any(matches(pattern, name) for pattern in self.trusted_sources for name in names)
 
+    def admits_plain(self, address: str) -> bool:
+        """Whether a source may be asked over plain http: only where a pattern that says `http://` itself means it."""
+        plain = (each for each in self.trusted_sources or () if each.lower().startswith("http://"))
+        return any(matches(pattern, address) for pattern in plain)
+
 
 def parse_policy(data: bytes, where: str = PATH) -> Policy:
     """Read `policy.yaml`. Raises `RegistryError` that names `where` and the line."""

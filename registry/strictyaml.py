@@ -40,7 +40,7 @@ class Scalar(str):
         return made
 
 
-def parse(data: bytes, where: str) -> Any:  # noqa: ANN401 - a YAML document has any shape
+def parse(data: bytes, where: str) -> Any:
     """Parse one strict YAML document into dicts, lists and `Scalar`s; an empty document is `None`.
 
     Raises `RegistryError` that names `where` and the line.
@@ -63,7 +63,7 @@ def parse(data: bytes, where: str) -> Any:  # noqa: ANN401 - a YAML document has
         _refuse(f"not valid YAML: {str(error).splitlines()[0]}", where, 0)
 
 
-def dump(value: Any) -> str:  # noqa: ANN401
+def dump(value: Any) -> str:
     """Write plain dicts, lists and scalars, keys sorted, as MLEM's own reader expects them."""
     import yaml
 
@@ -76,7 +76,7 @@ def dump(value: Any) -> str:  # noqa: ANN401
     return write(readable=False) if any(mark in text for mark in _BREAKS) else text
 
 
-def typed(value: Any) -> Any:  # noqa: ANN401
+def typed(value: Any) -> Any:
     """Type a parsed value as PyYAML does, for MLEM wrote by its rules: null, boolean, integer and float where plain.
 
     Dates stay text.
@@ -93,7 +93,7 @@ def typed(value: Any) -> Any:  # noqa: ANN401
 
 
 @lru_cache(maxsize=1 << 12)
-def _typed_scalar(text: str) -> Any:  # noqa: ANN401
+def _typed_scalar(text: str) -> Any:
     import yaml
 
     if len(text) > _LONGEST_NUMBER or not text.isascii():
@@ -108,7 +108,7 @@ def _typed_scalar(text: str) -> Any:  # noqa: ANN401
         return str(text)
 
 
-def _build(events: Any, where: str) -> Any:  # noqa: ANN401
+def _build(events: Any, where: str) -> Any:
     root: list[Any] = []
     stack: list[tuple[Any, Any]] = [(root, None)]
     documents = 0
@@ -136,7 +136,7 @@ def _build(events: Any, where: str) -> Any:  # noqa: ANN401
     return root[0] if root else None
 
 
-def _attach(stack: list[tuple[Any, Any]], value: Any, where: str, line: int) -> None:  # noqa: ANN401
+def _attach(stack: list[tuple[Any, Any]], value: Any, where: str, line: int) -> None:
     container, key = stack[-1]
     if isinstance(container, list):
         container.append(value)
@@ -153,7 +153,7 @@ def _attach(stack: list[tuple[Any, Any]], value: Any, where: str, line: int) -> 
         stack[-1] = (container, value)
 
 
-def _plain_node(event: Any, where: str, line: int) -> None:  # noqa: ANN401
+def _plain_node(event: Any, where: str, line: int) -> None:
     if event.anchor is not None:
         _refuse(f"anchor &{event.anchor}; anchors and aliases are not read here", where, line)
     if event.tag is not None:

@@ -1,6 +1,7 @@
 """What a repository's address may be. Pure but for one question: whether a path exists.
 
-Accepted: a path, `file://`, `https://`, `ssh://`, `user@host:path` (git-clone(1)), and `http://` for a loopback host.
+Accepted: a path, `file://`, `https://`, `ssh://`, `user@host:path` (git-clone(1)), and `http://` for a loopback host or
+where whoever asks says that this very URL may be read so (of a source: where the policy names it).
 Anything else git would understand (`ext::`, `fd::`, `git://`, an option) is refused before git sees it.
 """
 
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from typing import NamedTuple
 
 from registry.errors import NotFound, Refused
@@ -19,6 +21,7 @@ _SCP = r"(?:(?P<user>[A-Za-z0-9_][A-Za-z0-9_.\-]*)@)?(?P<host>[A-Za-z0-9_\[][A-Z
 _CONTROL = r"[\x00-\x1f\x7f]"
 _HELPER = r"[A-Za-z0-9][A-Za-z0-9+.\-]*::"
 _FIX = "use https://…, ssh://…, user@host:path, or a path"
+_PLAIN = "use https; of a source, policy.yaml may name an http:// pattern among its trusted_sources"
 
 
 class Address(NamedTuple):
@@ -52,17 +55,18 @@ def file_url(path: str) -> str:
     return f"file://{quote(os.fsencode(path))}"
 
 
-def parse(text: str, base: str = "") -> Address:
+def parse(text: str, base: str = "", plain: Callable[[str], bool] | None = None) -> Address:
     """Parse an address; a relative path counts from `base` (this folder by default).
 
-    Raises `Refused` (`source-url`) for what may not be used, `NotFound` for a path that does not exist.
+    `plain` says whether a URL of another machine may be asked over plain http; none may without it. Raises `Refused`
+    (`source-url`) for what may not be used, `NotFound` for a path that does not exist.
     """
     if not text or len(text) > LONGEST or text.startswith("-") or re.search(_CONTROL, text):
         raise Refused("source-url", f"not a repository address: {redacted(text)[:80]!r}", fix=_FIX)
     if re.match(_HELPER, text):
         raise Refused("source-url", f"git's transport helpers are not used: {redacted(text)[:80]!r}", fix=_FIX)
     if "://" in text:
-        return _parse_url(text)
+        return _parse_url(text, plain)
     path = os.path.join(base, text) if base else text
     if os.path.exists(path):
         return Address(os.path.realpath(path), local=True)
@@ -72,7 +76,7 @@ def parse(text: str, base: str = "") -> Address:
     raise NotFound(f"no such folder: {text!r}", fix="name a git repository: a path or a URL")
 
 
-def _parse_url(text: str) -> Address:
+def _parse_url(text: str, plain: Callable[[str], bool] | None) -> Address:
     from urllib.parse import unquote_to_bytes, urlsplit
 
     try:
@@ -94,8 +98,8 @@ def _parse_url(text: str) -> Address:
     odd = odd or parts.path.startswith("/-") or (parts.username or "").startswith("-")
     if odd or not re.fullmatch(_HOST, host):
         raise Refused("source-url", f"not a URL: {redacted(text)!r}", fix=_FIX)
-    if scheme == "http" and not is_loopback(host):
-        raise Refused("source-url", f"plain http is only for this machine: {redacted(text)!r}", fix="use https")
+    if scheme == "http" and not is_loopback(host) and (plain is None or not plain(text)):
+        raise Refused("source-url", f"plain http is only for this machine: {redacted(text)!r}", fix=_PLAIN)
     return Address(text.rstrip("/"), local=False)
 
 

@@ -28,5 +28,5 @@ def registry_here(cwd: Path, *args: str, input: bytes = b"") -> Ran:  # noqa: A0
     texts = []
     for stream in (out, err):
         stream.flush()
-        texts.append(stream.buffer.getvalue().decode())  # type: ignore[attr-defined]
+        texts.append(stream.buffer.getvalue().decode())
     return Ran(("registry", *args), code, *texts)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from lab import Lab, Repo
+from lab import START, Lab, Repo
 from sklearn.linear_model import LinearRegression
 
 import registry
@@ -48,20 +50,46 @@ def slope(model: Any) -> float:
     return round(float(model.predict(pd.DataFrame({"x": [1.0], "y": [0.0]}))[0]), 6)
 
 
+class _Made:
+    """A repository made once, by git, in a folder of its own that goes away with this process; tests get copies."""
+
+    def __init__(self) -> None:
+        folder = Path(tempfile.mkdtemp(prefix="registry-tests-"))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        self.lab = Lab(folder / "lab")
+        self.repo = self.lab.repo("made")
+
+    def copy(self, lab: Lab, name: str) -> Repo:
+        """A copy in a lab, whose clock goes on as if it had been made there."""
+        shutil.copytree(self.repo.path, lab.root / name, symlinks=True)
+        lab.tick(self.lab.now - START)
+        return Repo(lab, lab.root / name)
+
+
+@functools.cache
+def _source(files: frozenset[tuple[str, bytes]]) -> _Made:
+    made = _Made()
+    made.repo.commit({"README.md": "a model\n", **dict(files)})
+    made.repo.tag("v1")
+    return made
+
+
+@functools.cache
+def _registry() -> _Made:
+    made = _Made()
+    registry.init(made.repo.path)
+    made.repo.commit({"README.md": "a registry\n"})
+    return made
+
+
 def make_source(lab: Lab, name: str = "source", files: dict[str, bytes] | None = None) -> Repo:
     """A repository with the model `lr`, tagged `v1`."""
-    repo = lab.repo(name)
-    repo.commit({"README.md": "a model\n", **(saved() if files is None else files)})
-    repo.tag("v1")
-    return repo
+    return _source(frozenset((saved() if files is None else files).items())).copy(lab, name)
 
 
 def make_registry(lab: Lab, name: str = "reg") -> Repo:
     """A repository that `init` made a registry."""
-    repo = lab.repo(name)
-    registry.init(repo.path)
-    repo.commit({"README.md": "a registry\n"})
-    return repo
+    return _registry().copy(lab, name)
 
 
 def add(repo: Repo, source: str, *, rev: str = "v1", version: str = "v1.0.0", stage: str = "", name: str = "m") -> Link:

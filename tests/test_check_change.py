@@ -155,8 +155,8 @@ def test_a_new_contract_may_ask_for_more_than_the_model_of_today_but_must_be_rea
 
 def test_a_change_is_judged_by_the_policy_of_its_base(reg: Repo, source: Repo) -> None:
     on_main(reg, {"policy.yaml": POLICY.format(1) + "trusted_sources: []\nchecks: {source-trusted: error}\n"})
+    link(reg, source, "n")  # before the branch has the policy: afterwards `link` itself would refuse
     reg.git("merge", "--quiet", "--no-edit", "main")
-    link(reg, source, "n")
     report = judged_after(reg, {"policy.yaml": POLICY.format(2) + "checks: {source-trusted: off}\n"})
     assert told_ids(report) == {("source-trusted", ERROR), ("governance-files", WARNING)}
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import click
 import pytest
+from inprocess import registry_here
 from lab import Lab, Repo, script, tag_body
 from linked import make_registry, make_source
 
@@ -249,7 +250,7 @@ def test_json_of_every_command_is_json(lab: Lab) -> None:
         ("unassign", "m", "--stage", "staging"), ("deprecate", "m"), ("deregister", "m", "--version", "v0.0.1"),
     ]  # fmt: skip
     repo.write({"rows.csv": "y,x\n0,1\n"})
-    answers = {words[0]: repo.registry(*words, "--json", env={"PYTHONWARNINGS": "ignore"}).json for words in steps}
+    answers = {words[0]: registry_here(repo.path, *words, "--json").json for words in steps}
     assert answers["init"] == []
     assert answers["predict"] == pytest.approx([1.0])
     assert answers["stages"] == ["prod", "staging"]

@@ -28,13 +28,13 @@ def environment(lab: Lab) -> Mapping[str, str]:
 
 def serves(url: str) -> bool:
     """Whether somebody still listens there."""
-    host, port = re.fullmatch(r"http://([\d.]+):(\d+)", url).groups()  # type: ignore[union-attr]
+    host, port = re.fullmatch(r"http://([\d.]+):(\d+)", url).groups()
     with socket.socket() as probe:
         return probe.connect_ex((host, int(port))) == 0
 
 
 def served_at(told: str) -> str:
-    return re.search(r"git is served at (\S+)", told)[1]  # type: ignore[index]
+    return re.search(r"git is served at (\S+)", told)[1]
 
 
 def altered(folder: Path, name: str, old: str, new: str) -> Path:
@@ -96,7 +96,7 @@ def test_an_interruption_is_told_and_leaves_no_server(
     with subprocess.Popen(
         line, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as demo:
-        url = served_at(demo.stdout.readline())  # type: ignore[union-attr]
+        url = served_at(demo.stdout.readline())
         assert serves(url)
         os.killpg(demo.pid, number) if number == signal.SIGINT else demo.send_signal(number)
         _, errors = demo.communicate(timeout=30)

@@ -9,11 +9,13 @@ import contextlib
 import io
 import itertools
 import json
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import gto.api as gto_api
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -21,8 +23,6 @@ from lab import Lab, Ran, Repo, tag_body
 
 from registry.api.questions import Registry
 from registry.cli import main
-
-gto_api = pytest.importorskip("gto.api")
 
 
 def run(repo: Repo, *args: str) -> Ran:
@@ -88,13 +88,21 @@ def trailers(repo: Repo, tag: str) -> dict[str, str]:
     return dict(line.split(": ", 1) for line in lines if line)
 
 
-@pytest.fixture
-def repo(lab: Lab) -> Repo:
-    """A repository with six commits and no registry in it."""
-    made = lab.repo("models")
+@pytest.fixture(scope="module")
+def six(tmp_path_factory: pytest.TempPathFactory) -> Repo:
+    """What each test gets a copy of."""
+    made = Lab(tmp_path_factory.mktemp("six") / "lab").repo("models")
     for n in range(6):
         made.commit({"train.py": f"seed = {n}\n"})
     return made
+
+
+@pytest.fixture
+def repo(lab: Lab, six: Repo) -> Repo:
+    """A repository with six commits and no registry in it."""
+    shutil.copytree(six.path, lab.root / "models")
+    lab.now = six.lab.now
+    return Repo(lab, lab.root / "models")
 
 
 @pytest.fixture

@@ -69,7 +69,7 @@ def described(type_: str, io_: str, artifacts: Mapping[str, bytes]) -> tuple[Met
     return replace(found, artifacts=references), {name: Content(data) for name, data in artifacts.items()}
 
 
-def skops_load(data: bytes, trust: Trust = Trust()) -> object:  # noqa: B008 - a frozen value
+def skops_load(data: bytes, trust: Trust = Trust()) -> object:
     return load_model(*described("sklearn", "skops", {"data": data}), trust, "m.mlem")
 
 

@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import gto.api as gto_api
 import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
@@ -30,8 +31,6 @@ from registry.api.holding import which
 from registry.api.questions import Registry, check_ref
 from registry.errors import NotFound
 from registry.views import Selection, artifact_view, event_view, label_of, registry_view
-
-gto_api = pytest.importorskip("gto.api")
 
 NAMES = ("m", "a/b", "models:m", "listed", "other")
 STAGES = ("prod", "staging", "dev/eu", "x/y/z")
@@ -137,7 +136,7 @@ def folders(tmp_path: Path) -> Iterator[Path]:
 
 
 parity = settings(
-    max_examples=60,
+    max_examples=40,
     phases=(Phase.explicit, Phase.generate),  # to shrink takes minutes, and scripts are short
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

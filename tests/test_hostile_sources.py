@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from inprocess import registry_here
 from lab import Lab, Ran, Repo
 from linked import add, add_text, edit_link, files_below, link_text, make_registry, make_source, saved, served, slope
 
@@ -120,9 +121,11 @@ def test_hostile_addresses_run_nothing_wherever_they_are_given(lab: Lab, reg: Re
 
 
 def test_the_command_line_treats_options_in_values_as_values(reg: Repo, sentinel: Path) -> None:
-    for address in hostile_addresses(sentinel)[:8]:
-        refused(reg.registry("link", f"--source-project={address}", "--rev=v1", "lr", "m", check=False))
-        refused(reg.registry("load", "m", f"--repo={address}", check=False))
+    first, *others = hostile_addresses(sentinel)[:8]
+    refused(reg.registry("link", f"--source-project={first}", "--rev=v1", "lr", "m", check=False))
+    for address in (first, *others):
+        refused(registry_here(reg.path, "link", f"--source-project={address}", "--rev=v1", "lr", "m"))
+        refused(registry_here(reg.path, "load", "m", f"--repo={address}"))
     assert not sentinel.exists()
 
 

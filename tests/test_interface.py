@@ -265,7 +265,10 @@ def test_compatible_edits_are_not_reported(method: Method) -> None:
 @given(tables(), st.data())
 def test_any_edit_of_a_tables_columns_is_caught_in_and_out(table: Table, data: st.DataObject) -> None:
     number = data.draw(st.integers(0, len(table.columns) - 1))
-    cut = lambda values: (*values[:number], *values[number + 1 :])  # noqa: E731
+
+    def cut(values: tuple[str, ...]) -> tuple[str, ...]:
+        return (*values[:number], *values[number + 1 :])
+
     edits = [
         replace(table, columns=cut(table.columns), dtypes=cut(table.dtypes)),
         replace(table, columns=(*table.columns, "brand new"), dtypes=(*table.dtypes, "int8")),
@@ -311,27 +314,27 @@ def test_shapes_agree_with_the_sets_of_arrays_they_describe(one_shape: tuple | N
 
 
 def test_input_dtypes_widen_exactly_where_numpy_keeps_every_value() -> None:  # noqa: C901 - an oracle of its own
-    numpy = pytest.importorskip("numpy")
+    import numpy as np
 
     def extremes(dtype: str) -> list[object]:
-        kind = numpy.dtype(dtype)
+        kind = np.dtype(dtype)
         if kind.kind == "b":
-            return [numpy.bool_(0), numpy.bool_(1)]
+            return [np.bool_(0), np.bool_(1)]
         if kind.kind in "iu":
-            info = numpy.iinfo(kind)
+            info = np.iinfo(kind)
             return [kind.type(value) for value in (info.min, info.max, info.max - 1)]
-        info = numpy.finfo(kind)
+        info = np.finfo(kind)
         real = [info.max, info.min, info.tiny, 1 + info.eps]
         return [kind.type(value) for value in real] + ([kind.type(1j)] if kind.kind == "c" else [])
 
     def keeps(narrow: str, wide: str) -> bool:
-        with numpy.errstate(all="ignore"):
-            if numpy.dtype(narrow).kind == "c" and numpy.dtype(wide).kind != "c":
+        with np.errstate(all="ignore"):
+            if np.dtype(narrow).kind == "c" and np.dtype(wide).kind != "c":
                 return False
-            if numpy.dtype(narrow).kind in "fc" and numpy.dtype(wide).kind in "iub":
+            if np.dtype(narrow).kind in "fc" and np.dtype(wide).kind in "iub":
                 return False
             for value in extremes(narrow):
-                there = numpy.asarray(value).astype(wide)
+                there = np.asarray(value).astype(wide)
                 if there.item() != value.item():
                     return False
         return True
@@ -409,4 +412,4 @@ def test_varargs_forbid_a_new_positional_argument_before_them() -> None:
 def test_values_are_frozen(type_: DataType) -> None:
     assume(hasattr(type_, "__dataclass_fields__"))
     with pytest.raises(AttributeError):
-        type_.shape = ()  # type: ignore[union-attr]
+        type_.shape = ()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from inprocess import registry_here
 from lab import Lab, Repo
 from linked import (
     add,
@@ -378,10 +379,10 @@ def test_the_command_says_what_was_loaded(source: Repo, reg: Repo) -> None:
     assert told["model"].endswith("LinearRegression")
     assert told["methods"] == ["predict"]
     assert told["sha256"] == {"data": link_of(reg).artifacts["data"].sha256}
-    plain = reg.registry("load", "m").stdout
+    plain = registry_here(reg.path, "load", "m").stdout
     assert f"source commit: {link.commit}" in plain
     out = reg.path / "out"
-    assert reg.registry("fetch", "m", "-o", str(out)).stdout.strip() == str(out)
+    assert registry_here(reg.path, "fetch", "m", "-o", str(out)).stdout.strip() == str(out)
     assert files_below(out) == saved()
 
 

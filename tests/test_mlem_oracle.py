@@ -58,9 +58,10 @@ def mlem(cwd: Path, lab: Lab, code: str, *arguments: str) -> str:
     return out.strip().rpartition("\n")[2]
 
 
-@pytest.fixture
-def made(lab: Lab) -> Repo:
-    """A source whose model MLEM itself wrote."""
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Repo:
+    """A source whose model MLEM itself wrote, once: nothing here changes it."""
+    lab = Lab(tmp_path_factory.mktemp("made") / "lab")
     source = lab.repo("made")
     told = mlem(source.path, lab, SAVE)
     assert told.startswith("[")
@@ -70,8 +71,11 @@ def made(lab: Lab) -> Repo:
     return source
 
 
-def same_sklearn(lab: Lab) -> None:
-    other = mlem(lab.root, lab, "import sklearn; print(sklearn.__version__)")
+@pytest.fixture(scope="module")
+def same_sklearn(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Skip where a pickle of one environment cannot be read in the other."""
+    lab = Lab(tmp_path_factory.mktemp("version") / "lab")
+    other = mlem(lab.root, lab, "from importlib.metadata import version; print(version('scikit-learn'))")
     if other != sklearn.__version__:
         pytest.skip(f"MLEM's interpreter has scikit-learn {other}, ours {sklearn.__version__}: pickles do not cross")
 
@@ -88,8 +92,8 @@ def test_mlem_parses_the_link_we_write_with_every_pin(lab: Lab) -> None:
     assert len(params) == 5
 
 
+@pytest.mark.usefixtures("same_sklearn")
 def test_mlem_follows_the_link_we_write_to_a_pickle_we_saved(lab: Lab) -> None:
-    same_sklearn(lab)
     source = make_source(lab, files=saved(4.0, "pickle"))
     reg = make_registry(lab)
     add(reg, source.url)
@@ -100,9 +104,9 @@ def test_mlem_follows_the_link_we_write_to_a_pickle_we_saved(lab: Lab) -> None:
     assert mlem(reg.path, lab, FOLLOW, "follow.mlem") == "[4.0]"
 
 
+@pytest.mark.usefixtures("same_sklearn")
 @pytest.mark.parametrize("name", ["lr", "plain"])
 def test_a_model_that_mlem_wrote_is_linked_and_predicts_the_same(lab: Lab, made: Repo, name: str) -> None:
-    same_sklearn(lab)
     reg = make_registry(lab)
     registry.link(name, "m", source_project=made.url, rev="v1", project=reg.path)
     reg.git("add", "--all")

@@ -69,7 +69,7 @@ def register(reg: Repo, ref: str = "HEAD", **given: object) -> str:
     """Register; the tag."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        (event,) = registry.register("m", ref, project=reg.path, **given).events  # type: ignore[arg-type]
+        (event,) = registry.register("m", ref, project=reg.path, **given).events
     return event.ref.removeprefix("m@")
 
 

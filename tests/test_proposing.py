@@ -110,6 +110,54 @@ def test_artifacts_one_of_which_is_the_other_s_folder_have_a_branch_each(world: 
     )
 
 
+def test_card_and_lineage_go_along_where_they_are_new_and_nothing_else_does(world: World) -> None:
+    about = {"cards/m.md": "# m\n", ".mlem/lineage/m.json": "{}\n"}
+    others = {"cards/other.md": "# other\n", "README.md": "being edited\n", "policy.yaml": "format: 1\nversion: 1\n"}
+    world.person.write({**about, **others})
+    status = world.person.git("status", "--porcelain", "-uall")
+    env = world.gh()
+    done = world.propose("--json", env=env).json
+    assert done["files"] == [".mlem/links/m.mlem", *about]
+    assert set(world.bare.git("diff", "--name-only", "main", "link/m").splitlines()) == {".mlem/links/m.mlem", *about}
+    assert world.bare.git("rev-list", "--count", "main..link/m") == "1"
+    assert world.bare.git("cat-file", "blob", "link/m:cards/m.md") == "# m"
+    assert world.person.git("status", "--porcelain", "-uall") == status
+    log = (world.lab.root / "gh" / "log").read_text()
+    assert "\nCard: cards/m.md\nLineage: .mlem/lineage/m.json\n" in log
+    assert "\nCard: cards/m.md\n" in world.bare.git("log", "-1", "--format=%B", "link/m")
+    assert world.propose("--json").json["pushed"] is False
+
+
+def test_a_card_that_is_altered_goes_along_and_one_that_is_merely_behind_does_not(world: World) -> None:
+    world.person.commit({"cards/m.md": "# m\n", ".mlem/lineage/m.json": "{}\n"})
+    world.person.git("push", "--quiet", "origin", "main")
+    world.lab.clone(world.bare, "colleague")
+    colleague = Repo(world.lab, world.lab.root / "colleague")
+    colleague.commit({".mlem/lineage/m.json": '{"newer": true}\n'})
+    colleague.git("push", "--quiet", "origin", "main")
+    assert world.propose("--json").json["files"] == [".mlem/links/m.mlem"]
+    world.person.write({"cards/m.md": "# m, better\n"})
+    assert world.propose("--json").json["files"] == [".mlem/links/m.mlem", "cards/m.md"]
+    assert world.bare.git("cat-file", "blob", "link/m:.mlem/lineage/m.json") == '{"newer": true}'
+    colleague.commit({"cards/m.md": "# m, otherwise\n"})
+    colleague.git("push", "--quiet", "origin", "main")
+    done = world.propose(check=False)
+    assert done.code == 1
+    assert "cards/m.md was altered here and on the default branch too" in done.stderr
+
+
+def test_a_card_with_a_credential_or_behind_a_symlink_is_not_pushed(world: World) -> None:
+    card = world.person.path / "cards" / "m.md"
+    world.person.write({"cards/m.md": "https://dana:hunter2hunter2@example.org\n", "secret": "x\n"})
+    done = world.propose(check=False)
+    assert "refused (secrets)" in done.stderr
+    assert "hunter2" not in done.stderr
+    card.unlink()
+    card.symlink_to(world.person.path / "secret")
+    assert "refused (path-contained)" in world.propose(check=False).stderr
+    assert world.bare.git("branch", "--format=%(refname:short)") == "main"
+
+
 def test_gh_opens_the_pull_request_once(world: World) -> None:
     env = world.gh()
     assert "pull request: https://github.com/acme/reg/pull/1" in world.propose(env=env).stdout

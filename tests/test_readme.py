@@ -22,7 +22,7 @@ from lab import ROOT, Lab, Ran
 HOST = "https://github.com/mycompany/"
 REPOSITORIES = ("cost-prediction", "model-registry")
 GUIDES = sorted(path.name for path in (ROOT / "docs").glob("*.md"))
-NEEDS_NETWORK = re.compile(r"^(git clone|cd|pip install|make|#) ?.*$")
+NEEDS_NETWORK = re.compile(r"^(git clone|cd|python3 -m venv|\. \S+/activate|pip install|make|#) ?.*$")
 BLOCK = re.compile(
     r"(?:^<!-- (?P<note>[^>]*) -->\n+)?^```(?P<kind>[a-z]*)\n(?P<text>.*?)^```$(?P<between>\s*)",
     re.MULTILINE | re.DOTALL,

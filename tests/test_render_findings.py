@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import html
 import json
+import os
 import re
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lab import Lab
+from lab import ROOT, Lab
 from linked import make_registry
+from pydantic import BaseModel, ValidationError
+from sarif_pydantic import Sarif
 
 from registry.findings import ERROR, SKIP, WARNING, Finding
 from registry.render.findings import as_text
@@ -103,6 +106,50 @@ def sarif(found: list[Finding], docs: str = "") -> Any:
     return json.loads(as_sarif(found, {"secrets": ("No secrets.", "remove them")}, "1.0", docs))
 
 
+def alien(model: Any) -> list[str]:
+    """Keys of a SARIF log that the format does not have, wherever they stand."""
+    if isinstance(model, list):
+        return [key for each in model for key in alien(each)]
+    if not isinstance(model, BaseModel):
+        return []
+    found = list(model.model_extra or {})
+    return found + [key for name in type(model).model_fields for key in alien(getattr(model, name))]
+
+
+def invalid(log: dict[str, Any]) -> list[str]:
+    """What is wrong with a SARIF log by the models of sarif-pydantic, which let unknown keys pass: those are added."""
+    try:
+        return alien(Sarif.model_validate(log))
+    except ValidationError as error:
+        return [".".join(map(str, each["loc"])) for each in error.errors()]
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("version",), 2.1),
+        (("runs",), {}),
+        (("runs", 0, "rules"), []),
+        (("runs", 0, "tool", "driver", "name"), None),
+        (("runs", 0, "tool", "driver", "rules", 0, "helpURI"), "https://example.org"),
+        (("runs", 0, "results", 0, "level"), "fatal"),
+        (("runs", 0, "results", 0, "message"), "large"),
+        (("runs", 0, "results", 0, "rule_id_"), "size-limit"),
+        (("runs", 0, "results", 0, "locations", 0, "path"), "a"),
+        (("runs", 0, "results", 0, "locations", 0, "physicalLocation", "region", "startLine"), "three"),
+        (("runs", 0, "results", 0, "partialFingerprints", "registry/v1"), {}),
+    ],
+)
+def test_the_judge_of_sarif_sees_what_is_wrong(path: tuple[str | int, ...], value: object) -> None:
+    log = sarif(FOUND)
+    assert invalid(log) == []
+    place = log
+    for part in path[:-1]:
+        place = place[part]
+    place[path[-1]] = value
+    assert invalid(log)
+
+
 def test_sarif_has_rules_levels_places_and_fingerprints() -> None:
     log = sarif(FOUND, "https://docs.example.org/checks.md")
     (run,) = log["runs"]
@@ -127,6 +174,7 @@ def test_sarif_has_rules_levels_places_and_fingerprints() -> None:
 def test_sarif_is_always_well_formed(found: list[Finding]) -> None:
     log = sarif(found)
     json.dumps(log, ensure_ascii=False).encode()
+    assert invalid(log) == []
     for each in log["runs"][0]["results"]:
         (place,) = each["locations"]
         uri = place["physicalLocation"]["artifactLocation"]["uri"]
@@ -147,3 +195,37 @@ def test_every_format_is_printed_by_the_command(lab: Lab, form: str) -> None:
         assert done.json == reg.registry("check", "--json", check=False).json
     if form == "sarif":
         assert {each["ruleId"] for each in done.json["runs"][0]["results"]} >= {"link-valid"}
+        assert invalid(done.json) == []
+
+
+@pytest.mark.parametrize(
+    ("urls", "page"),
+    [
+        (["Documentation, https://git.example.org/x/docs/"], "https://git.example.org/x/docs/checks.md"),
+        (["Homepage, https://git.example.org/x"], None),
+        ([], None),
+    ],
+)
+def test_a_rule_points_at_its_heading_where_the_package_says_where_its_documents_are(
+    lab: Lab, urls: list[str], page: str | None
+) -> None:
+    reg = make_registry(lab)
+    reg.write({".mlem/links/m.mlem": "broken"})
+    info = lab.root / "installed" / "git_model_registry-0.1.0.dist-info"
+    info.mkdir(parents=True)
+    lines = [
+        "Metadata-Version: 2.1",
+        "Name: git-model-registry",
+        "Version: 9.8.7",
+        *(f"Project-URL: {x}" for x in urls),
+    ]
+    (info / "METADATA").write_text("\n".join(lines) + "\n")
+    path = os.pathsep.join([str(info.parent), lab.env["PYTHONPATH"]])
+    log = reg.registry("check", "--format", "sarif", check=False, env={"PYTHONPATH": path}).json
+    driver = log["runs"][0]["tool"]["driver"]
+    assert driver["version"] == "9.8.7"
+    headings = set(re.findall("^### (.+)$", (ROOT / "docs" / "checks.md").read_text(), re.MULTILINE))
+    for rule in driver["rules"]:
+        assert rule.get("helpUri") == (f"{page}#{rule['id']}" if page else None)
+        assert rule["id"] in headings
+    assert invalid(log) == []

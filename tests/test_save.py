@@ -39,7 +39,7 @@ class Mine(BaseEstimator, TransformerMixin):
         self.fitted_ = True
         return self
 
-    def transform(self, X: object) -> object:  # noqa: N803
+    def transform(self, X: object) -> object:  # noqa: N803 - as above
         return X
 
 
@@ -51,7 +51,7 @@ def document(saved: SavedModel) -> dict:
     return yaml.safe_load(saved.metafile.read_text(encoding="utf-8"))
 
 
-def loaded(saved: SavedModel, trust: Trust = Trust()) -> object:  # noqa: B008 - a frozen value
+def loaded(saved: SavedModel, trust: Trust = Trust()) -> object:
     found = metafile.parse(saved.metafile.read_bytes(), saved.metafile.name)
     files = {
         name: saved.metafile.parent / place

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from lab import ROOT, Lab
@@ -11,7 +12,9 @@ from linked import files_below
 
 import registry
 from registry.api import scaffold
+from registry.api.checking import catalogue
 from registry.errors import RegistryError
+from registry.policy import SIZE_LIMIT, Formats, parse_policy
 
 
 def test_this_repository_s_own_files_are_what_init_writes(tmp_path: Path, lab: Lab) -> None:
@@ -26,6 +29,38 @@ def test_init_writes_the_gate_and_governed_all_of_it(lab: Lab) -> None:
     assert [str(path.relative_to(folder)) for path in registry.init(folder)] == [*scaffold.BASIC]
     assert [str(path.relative_to(folder)) for path in registry.init(folder, governed=True)] == [*scaffold.GOVERNED]
     assert registry.init(folder, governed=True) == []
+
+
+def test_a_fresh_scaffold_has_no_finding_and_its_policy_is_obeyed(lab: Lab) -> None:
+    reg = lab.repo("reg")
+    registry.init(reg.path, governed=True)
+    assert registry.check(reg.path).findings == []
+    reg.commit({"README.md": "a registry\n"})
+    assert registry.check(reg.path).findings == []
+    assert registry.verify(reg.path).findings == []
+    policy = parse_policy((reg.path / "policy.yaml").read_bytes())
+    assert policy.unknown == ()
+    assert set(policy.checks) <= set(catalogue())
+    assert (policy.formats, policy.size_limit, policy.trusted_sources) == (Formats(), SIZE_LIMIT, None)
+
+
+def test_in_the_first_pull_request_the_governance_files_warn_and_in_the_next_the_policy_must_grow(lab: Lab) -> None:
+    reg = lab.repo("reg")
+    base = reg.commit({"README.md": "a registry\n"})
+    written = registry.init(reg.path, governed=True)
+    reg.git("add", "--all")
+    reg.commit(message="govern")
+    first = registry.check(reg.path, base=base)
+    assert first.passed
+    assert {each.id for each in first.findings} == {"governance-files"}
+    assert {each.path for each in first.findings} == {str(each.relative_to(reg.path)) for each in written[1:]}
+    text = (reg.path / "policy.yaml").read_text()
+    reg.commit({"policy.yaml": text.replace("pickle: pinned", "pickle: never")})
+    second = registry.check(reg.path, base="HEAD~1")
+    assert [(each.id, each.severity) for each in second.findings] == [
+        ("policy-valid", "error"),
+        ("governance-files", "warning"),
+    ]
 
 
 def test_init_overwrites_nothing(lab: Lab) -> None:
@@ -49,7 +84,7 @@ def test_init_writes_through_no_symlink(lab: Lab) -> None:
 def test_the_package_and_the_owners_are_written_where_they_are_named(lab: Lab) -> None:
     folder = lab.root / "reg"
     wanted = "git-model-registry @ git+https://git.example.org/x@" + "a" * 40
-    registry.init(folder, governed=True, package=wanted, owners="@acme/ml dana@example.org")
+    registry.init(folder, governed=True, package=wanted, owners=["@acme/ml", "dana@example.org"])
     assert (folder / scaffold.PACKAGE).read_text().splitlines()[1:] == [wanted]
     owned = (folder / scaffold.OWNERS).read_text().splitlines()
     assert ".github/ @acme/ml dana@example.org" in owned
@@ -59,16 +94,17 @@ def test_the_package_and_the_owners_are_written_where_they_are_named(lab: Lab) -
 @pytest.mark.parametrize(
     "options",
     [
-        {"owners": "@acme/ml"},
-        {"governed": True, "owners": ""},
-        {"governed": True, "owners": "@a * @evil"},
-        {"governed": True, "owners": r"@a\1"},
+        {"owners": ["@acme/ml"]},
+        {"governed": True, "owners": [""]},
+        {"governed": True, "owners": ["@a", "* @evil"]},
+        {"governed": True, "owners": [r"@a\1"]},
+        {"governed": True, "owners": "@acme"},
         {"package": "a\n--index-url=https://example.org"},
         {"package": " "},
         {"package": "# nothing"},
     ],
 )
-def test_what_is_no_owner_or_requirement_is_refused_before_anything_is_made(lab: Lab, options: dict[str, str]) -> None:
+def test_what_is_no_owner_or_requirement_is_refused_before_anything_is_made(lab: Lab, options: dict[str, Any]) -> None:
     folder = lab.root / "reg"
     with pytest.raises(RegistryError):
         registry.init(folder, **options)
@@ -104,8 +140,15 @@ def test_the_workflows_install_the_commit_this_package_came_from_where_pip_recor
 def test_the_command_says_what_is_left_to_name(lab: Lab) -> None:
     folder = lab.root / "reg"
     said = lab.registry("init", "--governed", str(folder)).stdout
-    assert "Name in .github/CODEOWNERS who owns the gate." in said
-    whole = lab.registry("init", "--governed", "--package=.", "--owners=@acme/ml", str(lab.root / "b"), "--json").json
+    assert said.splitlines()[-1].startswith("Nobody owns the gate yet, since .github/CODEOWNERS names no one")
+    assert all(line.startswith("#") for line in (folder / scaffold.OWNERS).read_text().splitlines())
+    again = lab.registry("init", "--governed", "--owner=@acme/ml", str(folder)).stdout
+    assert ".github/CODEOWNERS was there and is kept: write @acme/ml into it yourself" in again
+    owners = ("--owner=@acme/ml", "--owner", "@acme/ops")
+    said = lab.registry("init", "--governed", *owners, str(lab.root / "a")).stdout
+    assert "owns" not in said
+    assert "\npolicy.yaml @acme/ml @acme/ops\n" in (lab.root / "a" / scaffold.OWNERS).read_text()
+    whole = lab.registry("init", "--governed", "--package=.", *owners, str(lab.root / "b"), "--json").json
     assert len(whole) == len(scaffold.BASIC) + len(scaffold.GOVERNED)
     said = lab.registry("init", "--package=.", str(lab.root / "c")).stdout
     assert "Name in" not in said

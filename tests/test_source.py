@@ -161,8 +161,8 @@ class Rude(http.server.BaseHTTPRequestHandler):
     """Answers every request in the way the server's `manner` says."""
 
     def do_GET(self) -> None:
-        manner, to = self.server.manner  # type: ignore[attr-defined]
-        self.server.seen.append(self.path)  # type: ignore[attr-defined]
+        manner, to = self.server.manner
+        self.server.seen.append(self.path)
         if manner == "redirect":
             self.send_response(302)
             self.send_header("Location", f"{to}{self.path}")
@@ -183,7 +183,7 @@ class Rude(http.server.BaseHTTPRequestHandler):
 
     do_POST = do_GET  # noqa: N815 - the parent's naming
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the parent's signature
         """Print nothing."""
 
 

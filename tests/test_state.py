@@ -62,7 +62,7 @@ def told(artifact: Artifact) -> tuple[object, ...]:
 @given(histories, st.randoms(use_true_random=False))
 def test_the_order_of_the_input_is_irrelevant(events: list[Event], random: object) -> None:
     shuffled = list(events)
-    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    random.shuffle(shuffled)
     assert told(folded(*shuffled)) == told(folded(*events))
 
 

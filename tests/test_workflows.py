@@ -252,10 +252,25 @@ def test_audit_keeps_one_issue_and_closes_it(world: World) -> None:
     world.bare.lightweight("m#prod#1", "refs/heads/main")
     assert audit().startswith("gh issue create --title Registry audit: findings")
     assert "warning[tag-lightweight] m#prod#1" in issue.read_text()
+    kept = world.host.artifacts / "findings"
+    assert (kept / "findings.md").read_text() == issue.read_text()
+    assert [each["ref"] for each in json.loads((kept / "findings.json").read_text())] == ["m#prod#1"]
     assert audit().startswith("gh issue edit 7")
     world.bare.git("tag", "--delete", "m#prod#1")
     assert audit().startswith("gh issue close 7")
     assert not issue.exists()
+
+
+def test_an_audit_that_could_not_read_the_registry_fails_and_is_no_reason_to_close_the_issue(world: World) -> None:
+    world.merged()
+    world.bare.lightweight("m#prod#1", "refs/heads/main")
+    assert world.host.run("audit", world.host.dispatch()).passed
+    text = (
+        (FOLDER / "audit.yml").read_text().replace("python scripts/audit.py", "rm -rf .git && python scripts/audit.py")
+    )
+    assert not world.host.run("audit", world.host.dispatch(), text).passed
+    assert Path(f"{world.host.notes}.issue").exists()
+    assert not list((world.host.artifacts / "findings").iterdir())
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)

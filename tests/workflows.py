@@ -5,7 +5,7 @@ It reads a workflow from the commit GitHub would take it from, replaces expressi
 or an expression it does not know is an error. A job without `contents: write` gets a server that takes no push.
 
 Stand-ins: `pip install` is noted and not done, since the package is there already; `gh` notes its arguments and keeps
-one issue in a file, since there is no GitHub to sign in to.
+one issue in a file, since there is no GitHub to sign in to; an uploaded artifact is kept in a folder.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ import yaml
 from lab import Lab, Ran, Repo
 
 EXPRESSION = re.compile(r"\$\{\{\s*(?P<name>.*?)\s*\}\}")
+ALWAYS = "always()"
+UPLOAD = "actions/upload-artifact"
 PATH = re.compile(r"[a-z_]+(\.[a-z_-]+)+")
 
 PYTHON = """\
@@ -83,6 +85,7 @@ class Host:
         for name, text in (("python", PYTHON), ("registry", REGISTRY), ("gh", GH)):
             (self.bin / name).write_text(text.replace("{python}", sys.executable))
             (self.bin / name).chmod(0o755)
+        self.artifacts = lab.root / "artifacts"
         self.runs = 0
 
     def push(self, branch: str = "main", *, before: str = "0" * 40) -> Event:
@@ -155,11 +158,13 @@ class Job:
         if "environment" in self.job:
             assert self.replaced(self.job["environment"])
         for step in self.job["steps"]:
+            assert step.get("if", ALWAYS) == ALWAYS, f"the runner does not know {step['if']}"
+            if not self.outcome.passed and "if" not in step:
+                continue
             if "uses" in step:
                 self.use(step["uses"], step.get("with", {}))
             elif not self.script(step):
                 self.outcome.passed = False
-                break
         summary = self.home / "summary"
         self.outcome.summary = summary.read_text() if summary.exists() else ""
         return self.outcome
@@ -183,9 +188,19 @@ class Job:
 
     def use(self, action: str, given: dict[str, Any]) -> None:
         name = action.partition("@")[0]
-        assert name in {"actions/checkout", "actions/setup-python"}, f"the runner does not know {action}"
+        assert name in {"actions/checkout", "actions/setup-python", UPLOAD}, f"the runner does not know {action}"
         if name == "actions/checkout":
             self.check_out({key: self.replaced(value) for key, value in given.items()})
+        if name == UPLOAD:
+            self.upload(self.host.artifacts / given["name"], given["path"].split())
+
+    def upload(self, folder: Path, paths: list[str]) -> None:
+        """Keep what there is, in place of an earlier run's; files that are missing are a warning on GitHub, no failure."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in paths:
+            (folder / path).unlink(missing_ok=True)
+            if (self.workspace / path).is_file():
+                (folder / path).write_bytes((self.workspace / path).read_bytes())
 
     def check_out(self, given: dict[str, str]) -> None:
         may_push = self.job.get("permissions", {}).get("contents") == "write"

@@ -59,7 +59,7 @@ class Demo:
                 bool(ours) and ours == theirs, "both tools see the same", f"registry: {ours}\ngto: {theirs}"
             )
 
-    def shown(self, arguments: Sequence[str], tool: str) -> Any:  # noqa: ANN401 - JSON
+    def shown(self, arguments: Sequence[str], tool: str) -> Any:
         """What `show --json` of a tool says in the registry."""
         return json.loads(self.story.run(self.registry.folder, tool, "show", *arguments, "--json", shown=False))
 

@@ -23,7 +23,7 @@ class App:
         self.process = subprocess.Popen([sys.executable, str(HERE / "app.py"), url], cwd=HERE, env=environment,
                                         text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # fmt: skip
 
-    def ask(self, columns: Sequence[str], rows: Sequence[Sequence[float]]) -> Any:  # noqa: ANN401 - JSON
+    def ask(self, columns: Sequence[str], rows: Sequence[Sequence[float]]) -> Any:
         """Send rows and get the answer."""
         if self.process.stdin is None or self.process.stdout is None:
             raise Wrong("the application has no pipes")

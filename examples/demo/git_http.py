@@ -26,6 +26,7 @@ from socketserver import ThreadingTCPServer
 from typing import Any, cast
 from urllib.parse import unquote
 
+LOOPBACK = "127.0.0.1"
 PIECE = 1 << 16  # most bytes that are passed on at once
 PASSED_ON = {"Git-Protocol": "GIT_PROTOCOL", "Content-Type": "CONTENT_TYPE",
              "Content-Length": "CONTENT_LENGTH", "Content-Encoding": "HTTP_CONTENT_ENCODING"}  # fmt: skip
@@ -49,7 +50,7 @@ class GitServer(ThreadingTCPServer):
     allow_reuse_address = True
     request_queue_size = 128
 
-    def __init__(self, root: Path, port: int, settings: dict[str, str]) -> None:
+    def __init__(self, root: Path, port: int, settings: dict[str, str], host: str) -> None:
         self.requests: list[Request] = []  # in order of arrival; appending is atomic
         self.lock = threading.Lock()  # guards the two below
         self.children: set[subprocess.Popen[bytes]] = set()
@@ -62,8 +63,8 @@ class GitServer(ThreadingTCPServer):
         self.environment["GIT_CONFIG_COUNT"] = str(len(settings))
         for number, (key, value) in enumerate(settings.items()):
             self.environment |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
-        super().__init__(("127.0.0.1", port), GitHandler)
-        self.url = f"http://127.0.0.1:{self.socket.getsockname()[1]}"
+        super().__init__((host, port), GitHandler)
+        self.url = f"http://{host}:{self.socket.getsockname()[1]}"
 
     @contextlib.contextmanager
     def backend(self, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
@@ -100,7 +101,7 @@ class GitServer(ThreadingTCPServer):
         self.sockets.add(connection)
         return connection, address
 
-    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - the parent's signature
+    def handle_error(self, request: Any, client_address: Any) -> None:
         """Report a bug; a client that went away is none."""
         if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)
@@ -200,14 +201,14 @@ class GitHandler(BaseHTTPRequestHandler):
 
 @contextlib.contextmanager
 def serve(root: Path, port: int = 0, *, pushes: bool = True, filters: bool = True,
-          any_object: bool = True) -> Iterator[GitServer]:  # fmt: skip
-    """Serve the repositories below `root` until the block ends; port 0 takes a free one.
+          any_object: bool = True, host: str = LOOPBACK) -> Iterator[GitServer]:  # fmt: skip
+    """Serve the repositories below `root` until the block ends; port 0 takes a free one, `host` is an IPv4 address.
 
     `filters` allows partial clones, `any_object` lets clients ask for objects that no ref names.
     """
     switches = {"http.receivepack": pushes, "uploadpack.allowFilter": filters,
                 "uploadpack.allowAnySHA1InWant": any_object, "receive.autogc": False}  # fmt: skip
-    server = GitServer(Path(root), port, {key: str(value).lower() for key, value in switches.items()})
+    server = GitServer(Path(root), port, {key: str(value).lower() for key, value in switches.items()}, host)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     try:

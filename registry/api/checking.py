@@ -180,7 +180,7 @@ def _offer(project: Project, subject: Subject, known: dict[str, Offer]) -> Offer
     if isinstance(link, RegistryError) or link.project is None:
         return None
     try:
-        address = link_source(link, project, subject.file.path)
+        address = link_source(link, project, subject.file.path, subject.policy)
     except RegistryError as error:
         subject.opened = error
         return None

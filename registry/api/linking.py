@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
+from registry.api.governing import current_policy, require_trusted
 from registry.api.project import open_project
 from registry.errors import NotFound, Refused, RegistryError
 from registry.git.source import Revision, Source
 from registry.linkfile import Link, format_link
 from registry.metafile import Metafile, artifact_paths, parse
 from registry.names import link_paths, require_artifact
+from registry.policy import Policy
 from registry.stores import Held
 from registry.stores.git_blob import GitBlobs, require_content
 from registry.strictyaml import LIMIT
@@ -57,11 +59,14 @@ def link(source: str, target: str, *, source_project: str, rev: str, project: st
     """Link the model `source` of the repository `source_project` at `rev` as the artifact `target`.
 
     The revision must be held by a branch or tag; every file's SHA-256 and git object id is written into the link. The
-    file is written and never committed. Raises `RegistryError`, `NotFound`, `Refused`; then nothing was written.
+    file is written and never committed. The source must be one that the policy of `HEAD` trusts, as it must be for the
+    loader: asked before anything is fetched. Raises `RegistryError`, `NotFound`, `Refused`; then nothing was written.
     """
     require_artifact(target)
     root = registry_root(project)
-    address = source_address(source_project)
+    policy = current_policy(open_project(root))
+    address = source_address(source_project, policy=policy)
+    require_trusted(policy, address, str(root))
     opened = Source(address)
     revision = opened.resolve(rev)
     opened.bring(revision.commit)
@@ -86,10 +91,11 @@ def link(source: str, target: str, *, source_project: str, rev: str, project: st
     return Linked(target, path, written, revision)
 
 
-def source_address(text: str, base: str = "") -> Address:
+def source_address(text: str, base: str = "", *, policy: Policy) -> Address:
     """The address of a source repository, a relative path counted from `base` (this folder by default).
 
-    Credentials in it are refused, since links are public (`secrets`).
+    Credentials in it are refused, since links are public (`secrets`); plain http to another machine, where the policy
+    does not name it (`source-url`).
     """
     if has_credentials(text):
         raise Refused(
@@ -98,7 +104,7 @@ def source_address(text: str, base: str = "") -> Address:
             redacted(text),
             "leave them out: git's credential helpers, tokens and SSH keys of each user are used",
         )
-    return parse_address(text, base)
+    return parse_address(text, base, policy.admits_plain)
 
 
 def registry_root(project: str | PathLike[str]) -> Path:

@@ -272,6 +272,6 @@ class _Digest(io.RawIOBase):
     def __init__(self, digest: hashlib._Hash) -> None:
         self._digest = digest
 
-    def write(self, data: object, /) -> int:
-        self._digest.update(data)  # type: ignore[arg-type]
-        return len(data)  # type: ignore[arg-type]
+    def write(self, data: bytes, /) -> int:  # type: ignore[override] # git's output is all that is written into it
+        self._digest.update(data)
+        return len(data)

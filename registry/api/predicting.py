@@ -23,7 +23,7 @@ def predict(
     rev: str | None = None,
     project: str | PathLike[str] = ".",
     method: str | None = None,
-) -> Any:  # noqa: ANN401 - whatever the model gives, as JSON
+) -> Any:
     """Call a model's method on rows of CSV (with a heading) or JSON (a list of objects or of lists).
 
     Columns are put in the order the interface names; a missing one is an error that names it. Raises as `load`.
@@ -44,7 +44,7 @@ def predict(
         ) from None
 
 
-def _method(methods: Any, asked: str | None, name: str) -> str:  # noqa: ANN401
+def _method(methods: Any, asked: str | None, name: str) -> str:
     if asked is None:
         return "predict" if "predict" in methods or not methods else next(iter(methods))
     if asked not in methods:
@@ -52,7 +52,7 @@ def _method(methods: Any, asked: str | None, name: str) -> str:  # noqa: ANN401
     return asked
 
 
-def _rows(text: str, method: Method, install: str) -> Any:  # noqa: ANN401
+def _rows(text: str, method: Method, install: str) -> Any:
     try:
         import pandas as pd
     except ImportError:
@@ -75,7 +75,7 @@ def _rows(text: str, method: Method, install: str) -> Any:  # noqa: ANN401
     return frame.to_numpy()
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401
+def _plain(value: Any) -> Any:
     for convert in ("tolist", "to_list"):
         if hasattr(value, convert):
             return getattr(value, convert)()

@@ -1,4 +1,7 @@
-"""`link --pull-request`: a link, proposed on a branch of its own. What a person has checked out stays as it is."""
+"""`link --pull-request`: a link, proposed on a branch of its own with the card and the lineage that belong to it.
+
+What a person has checked out stays as it is, and nothing else of it is sent.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
+from registry.api.companions import companions, labelled, put
 from registry.api.linking import Linked, link, registry_root
 from registry.git import gh
 from registry.git.branch import branch
@@ -19,6 +23,8 @@ class Proposed:
 
     linked: Linked
     """Its `path` is relative to the registry's root: the file is on the branch."""
+    files: tuple[str, ...]
+    """All files of the commit: the link, and the card and lineage that are new or altered here."""
     branch: str
     base: str
     """The branch it is to be merged into."""
@@ -35,6 +41,7 @@ class Proposed:
 def propose(source: str, target: str, *, source_project: str, rev: str, project: str | PathLike[str] = ".") -> Proposed:
     """Link as `link` does, on the branch `link/NAME` of the remote `origin`, and open a pull request.
 
+    The artifact's card and lineage go into the same commit where the work tree has them new or altered.
     Done again it adds to the same branch and pull request; after a merge it begins anew. Raises as `link`, and
     `GitError` where the remote refuses; then nothing was pushed.
     """
@@ -43,18 +50,21 @@ def propose(source: str, target: str, *, source_project: str, rev: str, project:
     path = link_paths(target)[0]
     name = f"link/{in_tag(target).replace('/', '+')}"  # `team` and `team/cost` cannot both be branches
     with branch(root, name, path) as work:
+        beside = companions(root, target, work.trunk)
         done = link(source, target, source_project=source_project, rev=rev, project=work.folder)
-        title = f"Link {target} {rev}"
-        pushed = work.push(path, f"{title}\n\n{_story(done)}")
-        opened = gh.pull_request(root, name, work.base, title, _story(done))
+        put(work.folder, beside)
+        files = (path, *beside)
+        title, story = f"Link {target} {rev}", _story(done, frozenset(files))
+        pushed = work.push(files, f"{title}\n\n{story}")
+        opened = gh.pull_request(root, name, work.base, title, story)
         linked = Linked(done.name, Path(path), done.link, done.revision)
         pages = (compare_url(remote, work.base, name) for remote in work.remotes)
         compare = next((page for page in pages if page), None)
-        return Proposed(linked, name, work.base, pushed, opened.url, compare, opened.reason)
+        return Proposed(linked, files, name, work.base, pushed, opened.url, compare, opened.reason)
 
 
-def _story(done: Linked) -> str:
+def _story(done: Linked, files: frozenset[str]) -> str:
     """What the commit and the pull request say."""
     lines = [f"Source: {done.link.project}", f"Model: {done.link.path}", f"Commit: {done.link.commit}"]
     lines += [f"SHA-256 of {name}: {pin.sha256}" for name, pin in done.link.artifacts.items()]
-    return "\n".join(lines)
+    return "\n".join([*lines, *labelled(done.name, files)])

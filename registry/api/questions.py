@@ -58,14 +58,14 @@ class Registry:
             commits.append(base.head.oid)
         return Annotations(base.head, base.listed, self._commits(commits), self._indexes(commits, config.index))
 
-    def show(self, chosen: Selection = Selection()) -> dict[str, Any]:  # noqa: B008 - frozen
+    def show(self, chosen: Selection = Selection()) -> dict[str, Any]:
         """`show --json`: version, stages and flags of every artifact."""
         from registry.views import registry_view
 
         config = self.config()
         return registry_view(self.artifacts, self.stages(config), self.annotations(config), chosen)
 
-    def show_artifact(self, text: str, chosen: Selection = Selection()) -> list[dict[str, Any]]:  # noqa: B008 - frozen
+    def show_artifact(self, text: str, chosen: Selection = Selection()) -> list[dict[str, Any]]:
         """`show NAME --json`: one object a version; `NAME@vX.Y.Z`, `NAME@latest` and `NAME#STAGE` narrow it, as in gto.
 
         Raises `NotFound` where the artifact is unknown.

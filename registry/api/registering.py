@@ -28,7 +28,7 @@ def register(
     version: str | None = None,
     bump: str | None = None,
     force: bool = False,
-    options: Options = Options(),  # noqa: B008 - frozen
+    options: Options = Options(),
 ) -> Recorded:
     """Register a version of an artifact at a commit: the named one, else the greatest ever given out, raised.
 
@@ -73,7 +73,7 @@ def deregister(
     version: str | None = None,
     project: Where = ".",
     force: bool = False,
-    options: Options = Options(),  # noqa: B008 - frozen
+    options: Options = Options(),
 ) -> Recorded:
     """Cancel a version; stages that hold it fall back to what they held before. Its number stays taken."""
     require_artifact(name)
@@ -101,7 +101,7 @@ def deprecate(
     ref: str | None = None,
     project: Where = ".",
     force: bool = False,
-    options: Options = Options(),  # noqa: B008 - frozen
+    options: Options = Options(),
 ) -> Recorded:
     """Deprecate an artifact: it leaves `show`, and loading it warns; a later event revives it, as in gto."""
     require_artifact(name)

@@ -139,7 +139,8 @@ def pinned_at(
             where,
             "write it again with `registry link`",
         )
-    source, policy = link_source(link, project, where), current_policy(project)
+    policy = current_policy(project)
+    source = link_source(link, project, where, policy)
     require_trusted(policy, source, where)
     return Resolved(
         name=name,
@@ -171,13 +172,14 @@ def unpinned(link: Link, where: str) -> Refused:
     )
 
 
-def link_source(link: Link, project: Project, where: str) -> Address:
+def link_source(link: Link, project: Project, where: str, policy: Policy) -> Address:
     """The link's source; a folder of this machine only where the registry itself is one, relative to it.
 
-    Raises `NotFound`, `Refused`.
+    Plain http to another machine only where the policy names it. Raises `NotFound`, `Refused`.
     """
     try:
-        address = source_address(link.project or "", project.address.text if project.address.local else "")
+        base = project.address.text if project.address.local else ""
+        address = source_address(link.project or "", base, policy=policy)
     except RegistryError as error:
         error.where = error.where or where
         raise

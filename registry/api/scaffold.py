@@ -7,6 +7,7 @@ the workflows install, and who owns the gate. A file that exists is never change
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from importlib import resources
 from os import PathLike
 from pathlib import Path
@@ -34,6 +35,7 @@ GOVERNED = (
     ".github/dependabot.yml",
     OWNERS,
     ".github/pull_request_template.md",
+    "policy.yaml",
     "scripts/verify_tags.py",
     "scripts/audit.py",
     "scripts/issue.sh",
@@ -46,7 +48,7 @@ def init(
     *,
     governed: bool = False,
     package: str | None = None,
-    owners: str | None = None,
+    owners: Sequence[str] = (),
 ) -> list[Path]:
     """Make a folder a registry and return the files written; those that exist stay as they are.
 
@@ -58,7 +60,7 @@ def init(
     is_repository = _is_repository(folder)
     texts = {path: _template(path) for path in (*BASIC, *(GOVERNED if governed else ()))}
     texts[PACKAGE] += _requirement(package)
-    if owners is not None:
+    if owners:
         texts[OWNERS] = _owned(texts.get(OWNERS), owners)
     missing = [path for path in texts if not (folder / path).exists()]
     for path in missing:
@@ -78,8 +80,17 @@ def init(
 
 def installs_nothing(project: str | PathLike[str]) -> bool:
     """Whether the workflows' requirements of a registry name nothing yet."""
+    return _only_comments(Path(project) / PACKAGE)
+
+
+def owned_by_nobody(project: str | PathLike[str]) -> bool:
+    """Whether the code owners' file of a registry names no owner yet."""
+    return _only_comments(Path(project) / OWNERS)
+
+
+def _only_comments(path: Path) -> bool:
     try:
-        lines = (Path(project) / PACKAGE).read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
         return False
     return not any(line.strip() and not line.lstrip().startswith("#") for line in lines)
@@ -118,13 +129,13 @@ def _installed_from() -> str | None:
     return f"git-model-registry @ git+{url}@{commit}\n"
 
 
-def _owned(text: str | None, owners: str) -> str:
+def _owned(text: str | None, owners: Sequence[str]) -> str:
     if text is None:
         raise RegistryError("owners are for a governed registry", fix="add --governed")
-    for each in owners.split() or [""]:
+    for each in owners:
         if not re.fullmatch(_OWNER, each):
             raise RegistryError(f"not an owner: {each!r}", fix="write @USER, @ORG/TEAM or an e-mail address")
-    return re.sub(r"^#(\S+) OWNERS$", rf"\1 {' '.join(owners.split())}", text, flags=re.MULTILINE)
+    return re.sub(r"^#(\S+) OWNERS$", rf"\1 {' '.join(owners)}", text, flags=re.MULTILINE)
 
 
 def _require_no_symlink(folder: Path, path: str) -> None:

@@ -30,7 +30,7 @@ def assign(
     project: Where = ".",
     force: bool = False,
     skip_registration: bool = False,
-    options: Options = Options(),  # noqa: B008 - frozen
+    options: Options = Options(),
 ) -> Recorded:
     """Assign a stage to a version (`version` alone) or to a commit (`ref`, HEAD by default).
 
@@ -148,7 +148,7 @@ def unassign(
     version: str | None = None,
     project: Where = ".",
     force: bool = False,
-    options: Options = Options(),  # noqa: B008 - frozen
+    options: Options = Options(),
 ) -> Recorded:
     """Cancel a version's assignments in a stage, by default of the version the stage holds; the one before returns."""
     require_artifact(name)
@@ -179,7 +179,7 @@ def rollback(
     *,
     to: str | None = None,
     project: Where = ".",
-    options: Options = Options(),  # noqa: B008 - frozen
+    options: Options = Options(),
 ) -> Recorded:
     """Take a stage back to the version it held before, or to `to`; a version rolled back from is not chosen again."""
     require_artifact(name)

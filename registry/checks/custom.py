@@ -28,7 +28,7 @@ CLASS = "Check"
 class Guarded:
     """A check from outside: what it raises or returns beside findings is not judged."""
 
-    def __init__(self, id: str, check: Any, place: str) -> None:  # noqa: A002, ANN401 - as in `Rule`; any class
+    def __init__(self, id: str, check: Any, place: str) -> None:  # noqa: A002 - as in `Rule`
         self.id = id
         self.sentence = str(check.sentence)
         self.severity = str(check.severity)
@@ -104,7 +104,7 @@ def from_packages() -> list[Check]:
     return [_from_entry(each.name, each) for each in sorted(entry_points(group=GROUP), key=lambda each: each.name)]
 
 
-def _from_entry(name: str, entry: Any) -> Check:  # noqa: ANN401 - importlib.metadata.EntryPoint
+def _from_entry(name: str, entry: Any) -> Check:
     try:
         return Guarded(name, entry.load()(), f"entry point {GROUP}:{name}")
     except RegistryError as error:

@@ -56,11 +56,11 @@ COMMANDS = {
 class Commands(click.Group):
     """A group whose commands are imported when they are asked for, and listed under headings."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - as in click
         """Names in the order of `COMMANDS`."""
         return [name for group in COMMANDS.values() for name in group]
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - as in click
         """Import one command."""
         for group in COMMANDS.values():
             if cmd_name in group:
@@ -89,7 +89,7 @@ class Commands(click.Group):
             raise click.UsageError(f"No such command {args[0]!r}.{hint}", ctx)
         return super().resolve_command(ctx, args)
 
-    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - as in click
+    def invoke(self, ctx: click.Context) -> Any:
         """Run the command; a reader of its output that went away is no failure, as it is to click."""
         try:
             return super().invoke(ctx)

@@ -80,7 +80,7 @@ def register(
     force: bool,
     repo: str,
     as_json: bool,
-    **given: Any,  # noqa: ANN401
+    **given: Any,
 ) -> None:
     """Register a version of NAME at REF (HEAD by default).
 
@@ -118,7 +118,7 @@ def assign(
     force: bool,
     repo: str,
     as_json: bool,
-    **given: Any,  # noqa: ANN401
+    **given: Any,
 ) -> None:
     """Assign a stage to a version of NAME, or to the one at REF (HEAD by default).
 
@@ -155,7 +155,7 @@ def unassign(
     force: bool,
     repo: str,
     as_json: bool,
-    **given: Any,  # noqa: ANN401
+    **given: Any,
 ) -> None:
     """Take a version of NAME out of a stage; the one before it returns."""
     done = staging.unassign(name, stage, ref=ref, version=version, project=repo, force=force, options=_options(given))
@@ -175,7 +175,7 @@ def deregister(
     force: bool,
     repo: str,
     as_json: bool,
-    **given: Any,  # noqa: ANN401
+    **given: Any,
 ) -> None:
     """Cancel a version of NAME; stages that hold it go back to what they held before."""
     if ref is None and version is None:
@@ -199,7 +199,7 @@ def deprecate(
     force: bool,
     repo: str,
     as_json: bool,
-    **given: Any,  # noqa: ANN401
+    **given: Any,
 ) -> None:
     """Deprecate NAME; or deregister its VERSION; or take its VERSION out of STAGE, as gto's command does."""
     chosen = _options(given)
@@ -217,7 +217,7 @@ def deprecate(
 @options.stage()
 @click.option("--to", help="The version to go back to, instead of the one before.")
 @_event_options
-def rollback(name: str, stage: str, to: str | None, repo: str, as_json: bool, **given: Any) -> None:  # noqa: ANN401
+def rollback(name: str, stage: str, to: str | None, repo: str, as_json: bool, **given: Any) -> None:
     """Take a stage back to the version it held before.
 
     \b

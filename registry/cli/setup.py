@@ -22,17 +22,25 @@ FORMATS = ("text", "json", "github", "markdown", "sarif")
 @click.command()
 @click.argument("folder", default=".", type=click.Path(file_okay=False, path_type=Path))
 @click.option(
-    "--governed", is_flag=True, help="Also promotion, tag verification and audit as workflows, and CODEOWNERS."
+    "--governed",
+    is_flag=True,
+    help="Also promotion, tag verification and audit as workflows, CODEOWNERS and policy.yaml.",
 )
 @click.option("--package", metavar="REQUIREMENT", help="What the workflows install, as pip reads it.")
-@click.option("--owners", metavar="'@ORG/TEAM …'", help="Who must approve a change of the gate; with --governed.")
+@click.option(
+    "--owner",
+    "owners",
+    multiple=True,
+    metavar="@ORG/TEAM",
+    help="Who must approve a change of the gate; with --governed; may be given again.",
+)
 @options.as_json
-def init(folder: Path, governed: bool, package: str | None, owners: str | None, as_json: bool) -> None:
+def init(folder: Path, governed: bool, package: str | None, owners: tuple[str, ...], as_json: bool) -> None:
     """Make FOLDER (this one by default) a registry, with its workflows for GitHub.
 
     Files are written, never committed and never overwritten.
     """
-    from registry.api.scaffold import OWNERS, PACKAGE, installs_nothing
+    from registry.api.scaffold import OWNERS, PACKAGE, installs_nothing, owned_by_nobody
     from registry.api.scaffold import init as make
 
     written = make(folder, governed=governed, package=package, owners=owners)
@@ -41,15 +49,19 @@ def init(folder: Path, governed: bool, package: str | None, owners: str | None, 
         return
     for path in written:
         click.echo(f"wrote {os.path.relpath(path)}")
+    if owners and folder.absolute() / OWNERS not in written:
+        click.echo(f"{OWNERS} was there and is kept: write {' '.join(owners)} into it yourself")
     if not written:
         click.echo("this is a registry already: nothing was written")
         return
     if installs_nothing(folder):
         click.echo(f"Name in {PACKAGE} what the workflows are to install.")
-    if governed and owners is None:
-        click.echo(f"Name in {OWNERS} who owns the gate.")
     click.echo("Next: commit it, then link a model:")
     click.echo("  registry link --source-project URL --rev TAG MODEL NAME")
+    if governed and owned_by_nobody(folder):
+        click.echo(
+            f"Nobody owns the gate yet, since {OWNERS} names no one: write owners there (--owner does it at once)."
+        )
 
 
 @click.command()
@@ -63,8 +75,8 @@ def init(folder: Path, governed: bool, package: str | None, owners: str | None, 
 def link(source: str, target: str, source_project: str, rev: str, pull_request: bool, repo: str, as_json: bool) -> None:
     """Link the model SOURCE of another repository as the artifact TARGET, pinned to one commit and its digests.
 
-    The file is written, never committed; with --pull-request it is committed on a branch of origin instead, and what is
-    checked out here stays as it is.
+    The file is written, never committed; with --pull-request it is committed on a branch of origin instead, with the
+    artifact's card and lineage where they are new or altered, and what is checked out here stays as it is.
 
     \b
     Example:  registry link --source-project https://github.com/mycompany/cost-prediction \\
@@ -98,10 +110,11 @@ def _propose(source: str, target: str, source_project: str, rev: str, repo: str,
     done = propose(source, target, source_project=source_project, rev=rev, project=repo)
     if as_json:
         link = {"name": done.linked.name, "path": str(done.linked.path)}
-        told = {name: getattr(done, name) for name in ("branch", "base", "pushed", "pull_request", "compare")}
+        told = {name: getattr(done, name) for name in ("files", "branch", "base", "pushed", "pull_request", "compare")}
         options.print_json({**link, "link": done.linked.link.model_dump(mode="json"), **told})
         return
-    click.echo(f"{'pushed' if done.pushed else 'nothing new to push:'} {done.linked.path} on branch {done.branch}")
+    said = "pushed" if done.pushed else "nothing new to push:"
+    click.echo(f"{said} {', '.join(done.files)} on branch {done.branch}")
     _tell_pins(done.linked)
     if done.pull_request:
         click.echo(f"pull request: {done.pull_request}")

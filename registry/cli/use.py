@@ -56,12 +56,15 @@ def load(name: str, stage: str | None, version: str | None, rev: str | None, rep
         options.print_json(told)
         return
     for key, value in told.items():
-        if isinstance(value, dict):
-            value = ", ".join(f"{name} {digest}" for name, digest in value.items())  # noqa: PLW2901
-        elif isinstance(value, list):
-            value = ", ".join(value)  # noqa: PLW2901
         if value is not None:
-            click.echo(f"{key.replace('_', ' ')}: {value}")
+            click.echo(f"{key.replace('_', ' ')}: {_line(value)}")
+
+
+def _line(value: object) -> object:
+    """A value in one line."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {digest}" for name, digest in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list) else value
 
 
 @click.command()

@@ -26,7 +26,7 @@ class Callable:
         """Nothing: callables are read, not saved."""
         return False
 
-    def save(self, model: object, sample_data: object, format: str | None) -> Saved:  # noqa: A002, ARG002
+    def save(self, model: object, sample_data: object, format: str | None) -> Saved:  # noqa: A002, ARG002 - the public word; one shape
         """Refuse: callables are read, not saved."""
         raise RegistryError(
             "callables are read, not saved", "", "save it with MLEM, or as part of a scikit-learn pipeline"

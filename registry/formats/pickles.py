@@ -71,7 +71,7 @@ def _dilled(files: Mapping[str, File]) -> object:
         )
     references = _references(files)
 
-    class Unpickler(dill.Unpickler):  # type: ignore[misc, name-defined]
+    class Unpickler(dill.Unpickler):  # type: ignore[misc, name-defined] # dill has no types
         def persistent_load(self, pid: str) -> object:
             return references[pid]
 
@@ -99,7 +99,7 @@ def _references(files: Mapping[str, File]) -> dict[str, object]:
     return found
 
 
-def needed(module: str, extra: str) -> Any:  # noqa: ANN401 - a module
+def needed(module: str, extra: str) -> Any:
     """Import an optional dependency; raises `RegistryError` with the line that installs it."""
     from importlib import import_module
 

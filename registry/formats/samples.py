@@ -51,7 +51,7 @@ def _dict(value: dict[Any, Any]) -> DataType:
     return Dict(MappingProxyType({key: infer(item) for key, item in value.items()}))
 
 
-def _numpy(value: Any) -> DataType | None:  # noqa: ANN401 - asked for its class first
+def _numpy(value: Any) -> DataType | None:
     numpy = sys.modules.get("numpy")
     if numpy is None:
         return None
@@ -62,7 +62,7 @@ def _numpy(value: Any) -> DataType | None:  # noqa: ANN401 - asked for its class
     return None
 
 
-def _pandas(value: Any) -> DataType | None:  # noqa: ANN401
+def _pandas(value: Any) -> DataType | None:
     pandas = sys.modules.get("pandas")
     if pandas is None or not hasattr(pandas, "DataFrame"):
         return None
@@ -73,7 +73,7 @@ def _pandas(value: Any) -> DataType | None:  # noqa: ANN401
     return None
 
 
-def _table(type_: str, frame: Any, pandas: Any) -> Table:  # noqa: ANN401
+def _table(type_: str, frame: Any, pandas: Any) -> Table:
     """Columns with their dtypes; an index that is more than a row number becomes columns, unnamed ones ''."""
     index: tuple[Any, ...] = ()
     if not isinstance(frame.index, pandas.RangeIndex):
@@ -93,14 +93,14 @@ def _table(type_: str, frame: Any, pandas: Any) -> Table:  # noqa: ANN401
     return Table(type_, tuple(frame.columns), tuple(dtype.name for dtype in frame.dtypes), index)
 
 
-def _scipy(value: Any) -> DataType | None:  # noqa: ANN401
+def _scipy(value: Any) -> DataType | None:
     sparse = sys.modules.get("scipy.sparse")
     if sparse is None or not sparse.issparse(value):
         return None
     return Tensor("csr_matrix", tuple(value.shape), value.dtype.name)
 
 
-def _torch(value: Any) -> DataType | None:  # noqa: ANN401
+def _torch(value: Any) -> DataType | None:
     torch = sys.modules.get("torch")
     if torch is None or not isinstance(value, torch.Tensor):
         return None

@@ -40,7 +40,7 @@ class Sklearn:
         own = any(each.__module__.partition(".")[0] == "sklearn" for each in type(model).__mro__)
         return own and not isinstance(model, type) and any(hasattr(model, name) for name in ("predict", "transform"))
 
-    def save(self, model: object, sample_data: object, format: str | None) -> Saved:  # noqa: A002
+    def save(self, model: object, sample_data: object, format: str | None) -> Saved:  # noqa: A002 - the public word
         """The estimator's bytes, its methods as MLEM infers them from `sample_data`, and what it needs."""
         from registry.formats import estimator, requirements
 
@@ -137,13 +137,13 @@ class _Recorder(pickle.Pickler):
         super().__init__(stream)
         self.modules = {"sklearn"}
 
-    def reducer_override(self, obj: Any) -> Any:  # noqa: ANN401 - pickle's own signature
+    def reducer_override(self, obj: Any) -> Any:
         named = obj if isinstance(getattr(obj, "__module__", None), str) else type(obj)
         self.modules.add(named.__module__.partition(".")[0])
         return NotImplemented
 
 
-def _skops() -> Any:  # noqa: ANN401 - a module without types
+def _skops() -> Any:
     try:
         import sklearn  # noqa: F401 - skops without it says less
         import skops.io

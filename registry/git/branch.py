@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,13 +38,15 @@ class Branch:
     """The work tree."""
     tip: str
     """The commit the remote's branch has; empty where it has none."""
+    trunk: str
+    """The commit the remote's default branch has."""
 
-    def push(self, path: str, message: str) -> bool:
-        """Commit one file, where it changed, and push; whether the remote's branch moved."""
+    def push(self, paths: Sequence[str], message: str) -> bool:
+        """Commit the files that changed, together, and push; whether the remote's branch moved."""
         git = _git(self.folder)
-        _do(git, "add", "--force", "--", path)
+        _do(git, "add", "--force", "--", *paths)
         if _do(git, "status", "--porcelain", "--untracked-files=no"):
-            _do(git, "commit", "--quiet", "--message", message, "--", path)
+            _do(git, "commit", "--quiet", "--message", message, "--", *paths)
         if _do(git, "rev-parse", "HEAD") == self.tip:
             return False
         ref = f"refs/heads/{self.name}"
@@ -77,7 +79,7 @@ def branch(root: Path, name: str, path: str) -> Iterator[Branch]:
         _do(git, "worktree", "add", "--quiet", "--detach", str(folder), start)
         try:
             written = _do(git, "config", "--get", f"remote.{REMOTE}.url")
-            yield Branch(name, base, (written, _do(git, "remote", "get-url", REMOTE)), folder, tip)
+            yield Branch(name, base, (written, _do(git, "remote", "get-url", REMOTE)), folder, tip, trunk)
         finally:
             _do(git, "worktree", "remove", "--force", str(folder))
 
