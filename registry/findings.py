@@ -10,6 +10,8 @@ from typing import NamedTuple
 ERROR = "error"
 WARNING = "warning"
 SKIP = "skip"
+NOTE = "note"
+"""What a person should know and nothing is wrong with: told beside the findings, and no finding itself."""
 
 
 class Finding(NamedTuple):

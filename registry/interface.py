@@ -106,13 +106,6 @@ def describe_argument(argument: Argument) -> str:
     return said if argument.required else f"{said} = {thaw(argument.default)!r}"
 
 
-def mismatches(contract: Interface, model: Interface) -> tuple[str, ...]:
-    """Why `model` is no compatible substitute for `contract`, one sentence each; empty when it is one."""
-    from registry.substitution import differences
-
-    return tuple(str(difference) for difference in differences(contract, model))
-
-
 def _read_method(name: str, place: Place, *, strict: bool) -> Method:
     extra = place.rest(_METHOD, strict=strict)
     args = place.find("args")

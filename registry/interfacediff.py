@@ -106,6 +106,45 @@ def allows(found: Diff, base: str, version: str) -> bool:
     return semver.key(version)[:3] >= semver.key(least_version(found, base))[:3]
 
 
+@dataclass(frozen=True)
+class Demand:
+    """What the changes since a release ask of the next number."""
+
+    base: str
+    """The release."""
+    changes: Diff
+
+    @property
+    def bump(self) -> str:
+        """The least part to raise."""
+        return least_bump(self.changes, self.base)
+
+    @property
+    def grave(self) -> tuple[Change, ...]:
+        """The changes for whose sake it is no mere patch: the breaking ones, else the additions."""
+        return self.changes.of(BREAKING) or self.changes.of(ADDITION)
+
+    def told(self, most: int) -> list[str]:
+        """Those changes as a person reads them: at most so many, then how many more there are."""
+        lines = [f"{change.kind}: {change}" for change in self.grave[:most]]
+        more = len(self.grave) - len(lines)
+        return [*lines, f"and {more} more"] if more else lines
+
+    def after(self, top: str) -> tuple[str, str]:
+        """The least version above `top`, the greatest number given out, that may follow; and the part it raises."""
+        parts = ((semver.bump(top, part), part) for part in reversed(semver.PARTS))
+        return next((label, part) for label, part in parts if allows(self.changes, self.base, label))
+
+    def json(self) -> dict[str, Any]:
+        """The demand with keys as `interface diff --json` has them."""
+        return {
+            "since": self.base,
+            "bump": self.bump,
+            "least_version": least_version(self.changes, self.base),
+            "changes": [change._asdict() for change in self.changes.changes],
+        }
+
+
 def _turned(found: Difference) -> Difference:
     """A reason why the old interface is no substitute for the new one, told from old to new."""
     return found._replace(expected=found.actual.replace(UNRECORDED, "unspecified"), actual=found.expected)

@@ -172,9 +172,7 @@ def _compare(expected: DataType, actual: DataType, *, takes: bool) -> Iterator[_
         case DMatrix(), DMatrix():
             yield from _dmatrix(expected, actual, takes=takes)
         case LightGBM(), LightGBM():
-            yield from _below("data", _compare(expected.inner, actual.inner, takes=takes))
-            asked, have = expected.labels or Unspecified(), actual.labels or Unspecified()
-            yield from _below("labels", _compare(asked, have, takes=takes))
+            yield from _lightgbm(expected, actual, takes=takes)
         case _ if not same(to_dict(expected), to_dict(actual)):
             alike = describe(expected) == describe(actual)
             yield "", describe(expected), describe(actual) + (" with other fields" if alike else "")
@@ -224,6 +222,12 @@ def _dmatrix(expected: DMatrix, actual: DMatrix, *, takes: bool) -> Iterator[_St
         wide = two if takes else one
         if wide is not None and one != two:  # no names: any matrix
             yield field.replace("_", " "), _named(one), _named(two)
+
+
+def _lightgbm(expected: LightGBM, actual: LightGBM, *, takes: bool) -> Iterator[_Step]:
+    yield from _below("data", _compare(expected.inner, actual.inner, takes=takes))
+    asked, have = expected.labels or Unspecified(), actual.labels or Unspecified()
+    yield from _below("labels", _compare(asked, have, takes=takes))
 
 
 def _shape(expected: Tensor, actual: Tensor, *, takes: bool) -> Iterator[_Step]:

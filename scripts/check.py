@@ -21,7 +21,8 @@ def main() -> int:
     except registry.RegistryError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    tell(report.findings, title="Registry", nothing=f"{report.links} links checked, no findings")
+    nothing = f"{report.links} links checked, no findings"
+    tell(report.findings, title="Registry", nothing=nothing, notes=report.notes)
     return 0 if report.passed else 1
 
 

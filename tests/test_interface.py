@@ -28,7 +28,8 @@ from registry.datatypes import (
 )
 from registry.document import freeze
 from registry.errors import RegistryError
-from registry.interface import Argument, Interface, Method, mismatches
+from registry.interface import Argument, Interface, Method
+from registry.substitution import differences
 
 NUMERIC = [
     "bool",
@@ -50,6 +51,11 @@ DTYPES = st.sampled_from([*NUMERIC, "object", "category", "datetime64[ns]", "str
 NAMES = st.text(alphabet="abcXY_é", min_size=1, max_size=4)
 LABELS = st.one_of(NAMES, st.integers(0, 9))
 SHAPES = st.none() | st.lists(st.none() | st.integers(0, 5), max_size=3).map(tuple)
+
+
+def mismatches(contract: Interface, model: Interface) -> tuple[str, ...]:
+    """Why a model is no substitute, one sentence each."""
+    return tuple(map(str, differences(contract, model)))
 
 
 def tables() -> st.SearchStrategy[DataType]:

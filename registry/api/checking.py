@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os import PathLike
 from threading import Event
 from types import MappingProxyType
 
 from registry.api.changing import Scope, scope
+from registry.api.earlier import Recall
 from registry.api.linking import read_model
 from registry.api.project import Project, open_project
 from registry.api.resolving import link_source
@@ -26,7 +27,7 @@ from registry.checks.offer import Offer
 from registry.checks.rule import Unjudged
 from registry.checks.subject import Subject, said
 from registry.errors import RegistryError
-from registry.findings import ERROR, SKIP, WARNING, Finding
+from registry.findings import ERROR, NOTE, SKIP, WARNING, Finding
 from registry.git.source import Source
 from registry.policy import OFF, PATH
 
@@ -47,6 +48,8 @@ class Report:
     """Sorted by file, then by check."""
     links: int
     """How many links were judged."""
+    notes: list[Finding] = field(default_factory=list)
+    """What the checks have to say where nothing is wrong, such as the next version's number; sorted too."""
 
     @property
     def passed(self) -> bool:
@@ -73,6 +76,7 @@ def check(
     with ThreadPoolExecutor(WORKERS) as asking, ThreadPoolExecutor(WORKERS) as judging:
         try:
             subjects, asked = _asked(opened, judged.subjects(), asking)
+            Recall(opened, subjects).attach()
             checks = [
                 each for each in _all_of_links(judged, custom=custom) if levels.get(each.id, each.severity) != OFF
             ]
@@ -84,7 +88,8 @@ def check(
                     progress(done, len(subjects), subject.name or subject.file.path)
         finally:
             asking.shutdown(cancel_futures=True)
-    return Report(_sorted(findings), len(subjects))
+    notes = [each for each in findings if each.severity == NOTE]
+    return Report(_sorted(each for each in findings if each.severity != NOTE), len(subjects), _sorted(notes))
 
 
 def judge(subject: Subject, checks: Sequence[Check] = LINK_CHECKS, levels: Mapping[str, str] = _NONE) -> list[Finding]:
@@ -94,9 +99,9 @@ def judge(subject: Subject, checks: Sequence[Check] = LINK_CHECKS, levels: Mappi
         try:
             found += (_levelled(finding, levels) for finding in each.run(subject))
         except Unjudged as missing:
-            found.append(_skipped(subject, each, missing.reason))
+            found.append(subject.unjudged(each, missing.reason))
         except RegistryError as error:
-            found.append(_skipped(subject, each, said(error)))
+            found.append(subject.unjudged(each, said(error)))
     told = levels.get("source-unreachable", ERROR) == ERROR
     unreachable = told and isinstance(subject.opened, Offer) and subject.opened.error is not None
     if unreachable or any(finding.severity == ERROR for finding in found):
@@ -112,7 +117,7 @@ def judge(subject: Subject, checks: Sequence[Check] = LINK_CHECKS, levels: Mappi
 
 def _levelled(finding: Finding, levels: Mapping[str, str]) -> Finding:
     level = levels.get(finding.id)
-    return finding if level is None or finding.severity == SKIP else finding._replace(severity=level)
+    return finding if level is None or finding.severity in {SKIP, NOTE} else finding._replace(severity=level)
 
 
 def _all_of_links(judged: Scope, *, custom: bool) -> list[Check]:
@@ -149,10 +154,6 @@ def _unprovided(judged: Scope) -> Iterator[Finding]:
         severity = ERROR if judged.policy.checks[name] == ERROR else WARNING
         message = f"the policy names a check {name[:80]!r}, and nothing here provides it"
         yield Finding("policy-valid", severity, message, "correct its id, or install the package it is in", path=PATH)
-
-
-def _skipped(subject: Subject, check: Check, reason: str) -> Finding:
-    return subject.finding(check, f"not judged: {reason}")._replace(severity=SKIP, fix="")
 
 
 def _asked(

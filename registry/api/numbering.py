@@ -20,15 +20,15 @@ from registry.api.recording import Snapshot
 from registry.errors import RegistryError
 from registry.git.objects import Entry
 from registry.interface import Interface
-from registry.interfacediff import ADDITION, BREAKING, Diff, allows, diff, least_version
+from registry.interfacediff import Demand, allows, diff, least_version
 from registry.names import link_paths
 from registry.state import Artifact, Version
 from registry.strictyaml import LIMIT
 
 UNPUBLISHED = "where only the remote lacks the tag, `git push origin TAG`"
 """What else may be meant where a tag is here already."""
-_TOLD = 5
-"""Changes that an error lists."""
+TOLD = 5
+"""Changes that a message lists."""
 
 
 class Numbered(NamedTuple):
@@ -37,16 +37,16 @@ class Numbered(NamedTuple):
     label: str
     forced: bool = False
     """Whether it is not what the interface asks for, by `--force`."""
+    why: Demand | None = None
+    """What the interface asks for, where two were compared."""
 
 
-class Asked(NamedTuple):
-    """What the interface asks of a new version."""
+class Unknown(NamedTuple):
+    """What the interface asks for is not known."""
 
     base: str
-    """The version it was compared with."""
-    changes: Diff | None
-    """None where they could not be compared."""
-    why: RegistryError | None = None
+    """The version it would have been compared with."""
+    error: RegistryError
 
 
 class UnknownInterface(UserWarning):
@@ -78,9 +78,9 @@ def next_version(now: Snapshot, commit: str, version: str | None, bump: str | No
     asked = _asked(now, commit, wanted)
     if asked is None:
         return Numbered(wanted or semver.bump(top, "patch"))
-    if asked.changes is None:
+    if isinstance(asked, Unknown):
         return _unknown(now, asked, wanted, semver.bump(top, "patch"), force=force)
-    return _known(now, asked.base, asked.changes, wanted, top, force=force)
+    return _known(now, asked, wanted, top, force=force)
 
 
 def _renewed(now: Snapshot, commit: str, version: str | None, bump: str | None, *, force: bool) -> str | None:
@@ -104,27 +104,24 @@ def _renewed(now: Snapshot, commit: str, version: str | None, bump: str | None, 
     return None
 
 
-def _known(now: Snapshot, base: str, changes: Diff, wanted: str | None, top: str, *, force: bool) -> Numbered:
+def _known(now: Snapshot, asked: Demand, wanted: str | None, top: str, *, force: bool) -> Numbered:
     """The wanted version where the changes allow it, else the next one that they allow."""
-    parts = reversed(semver.PARTS)
-    least = next(label for part in parts if allows(changes, base, label := semver.bump(top, part)))
-    if wanted is None or allows(changes, base, wanted):
-        return Numbered(wanted or least)
+    least, _ = asked.after(top)
+    if wanted is None or allows(asked.changes, asked.base, wanted):
+        return Numbered(wanted or least, why=asked)
     if force:
-        return Numbered(wanted, forced=True)
-    grave = changes.of(BREAKING) or changes.of(ADDITION)
-    told = "".join(f"\n  {change.kind}: {change}" for change in grave[:_TOLD])
-    more = f"\n  and {len(grave) - _TOLD} more" if len(grave) > _TOLD else ""
+        return Numbered(wanted, forced=True, why=asked)
+    told = "".join(f"\n  {line}" for line in asked.told(TOLD))
     raise RegistryError(
-        f"{wanted} is too small for {now.artifact.name!r}: since {base} its interface asks for at least "
-        f"{least_version(changes, base)}{told}{more}",
+        f"{wanted} is too small for {now.artifact.name!r}: since {asked.base} its interface asks for at least "
+        f"{least_version(asked.changes, asked.base)}{told}",
         now.where,
         f"leave the version out, which gives {least}; or use --force, which the tag records",
     )
 
 
-def _unknown(now: Snapshot, asked: Asked, wanted: str | None, patch: str, *, force: bool) -> Numbered:
-    said = f"the interface of {now.artifact.name!r} could not be compared with that of {asked.base}: {asked.why}"
+def _unknown(now: Snapshot, asked: Unknown, wanted: str | None, patch: str, *, force: bool) -> Numbered:
+    said = f"the interface of {now.artifact.name!r} could not be compared with that of {asked.base}: {asked.error}"
     if wanted is None and not force:
         raise RegistryError(
             f"no number can be chosen: {said}",
@@ -135,9 +132,9 @@ def _unknown(now: Snapshot, asked: Asked, wanted: str | None, patch: str, *, for
     return Numbered(wanted or patch, forced=wanted is None)
 
 
-def _asked(now: Snapshot, commit: str, wanted: str | None) -> Asked | None:
+def _asked(now: Snapshot, commit: str, wanted: str | None) -> Demand | Unknown | None:
     """What the interface at `commit` asks of its version; none where there is no interface, or no promise yet."""
-    base = _before(now.artifact, wanted)
+    base = last_release(now.artifact, wanted)
     if base is None:
         return None
     new = _link(now, commit)
@@ -151,12 +148,12 @@ def _asked(now: Snapshot, commit: str, wanted: str | None) -> Asked | None:
         warnings.warn(said, UnknownInterface, stacklevel=2)
         return None
     try:
-        return Asked(base.label, diff(_interface(now, base.commit), _interface(now, commit)))
+        return Demand(base.label, diff(_interface(now, base.commit), _interface(now, commit)))
     except RegistryError as error:
-        return Asked(base.label, None, error)
+        return Unknown(base.label, error)
 
 
-def _before(artifact: Artifact, wanted: str | None) -> Version | None:
+def last_release(artifact: Artifact, wanted: str | None = None) -> Version | None:
     """The greatest active release, of those before `wanted` where it is given."""
     releases = (v for v in artifact.active_versions() if not semver.is_prerelease(v.label))
     return next((v for v in releases if wanted is None or semver.key(v.label) <= semver.key(wanted)), None)

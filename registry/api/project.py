@@ -137,13 +137,23 @@ class Project:
 
     def files_at(self, commits: Sequence[str], path: str, limit: int) -> dict[str, bytes]:
         """One file as it is at each of many commits; where it is missing, larger than `limit` or no file, left out."""
+        found = self.read_at([(commit, path) for commit in commits], limit)
+        return {commit: data for (commit, _), (_, data) in found.items()}
+
+    def read_at(self, places: Sequence[tuple[str, str]], limit: int) -> dict[tuple[str, str], tuple[str, bytes]]:
+        """Files by commit and path, all at once, as object id and bytes; what is missing or too large left out."""
+        names = {f"{commit}:{path}": (commit, path) for commit, path in places}
         if self.mirror is None:
-            oids = object_ids(self.objects, [f"{commit}:{path}" for commit in commits])
+            oids = object_ids(self.objects, list(names))
         else:
-            trees = [commit.tree for commit in read_commits(self.objects, commits).values()]
+            paths: dict[str, list[str]] = {}
+            for commit, path in places:
+                paths.setdefault(commit, []).append(path)
+            trees = [commit.tree for commit in read_commits(self.objects, paths).values()]
             self.mirror.fetch_objects(trees, filtered="blob:none")
-            found = {f"{commit}:{path}": entries(self.objects, commit, [path]).get(path) for commit in commits}
-            oids = {name: entry.oid for name, entry in found.items() if entry is not None}
+            found = [(commit, entries(self.objects, commit, each)) for commit, each in paths.items()]
+            files = [(commit, each) for commit, held in found for each in held.values() if each.kind == "blob"]
+            oids = {f"{commit}:{entry.path}": entry.oid for commit, entry in files}
             self.mirror.fetch_objects(oids.values())
         small = [
             oid
@@ -151,7 +161,7 @@ class Project:
             if kind == "blob" and size <= limit
         ]
         data = {oid: body for oid, _, _, body in read_all(self.objects, small)}
-        return {name.partition(":")[0]: data[oid] for name, oid in oids.items() if oid in data}
+        return {names[name]: (oid, data[oid]) for name, oid in oids.items() if oid in data}
 
     def config_file(self, name: str, limit: int) -> bytes | None:
         """A settings file such as `.gto`: from the work tree of a folder, as gto does, else from the default branch."""

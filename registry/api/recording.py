@@ -21,6 +21,7 @@ from registry.errors import GitError, RegistryError
 from registry.git import tagwrite
 from registry.git.objects import Entry, file_entry
 from registry.git.tagscan import Scan
+from registry.interfacediff import Demand
 from registry.names import in_tag, link_paths
 from registry.state import Artifact, fold_artifact
 from registry.tags import HIGHEST, SKEW, Event, TagName, format_name, parse_name, trailers
@@ -62,6 +63,8 @@ class Plan(NamedTuple):
     """What would be the case instead."""
     needs: Sequence[Event] = ()
     """Tags these stand on: a push takes along those that the remote has not."""
+    why: Demand | None = None
+    """What the interface asks of the number of a registration among them, where that was found out."""
 
 
 class Recorded(NamedTuple):
@@ -73,6 +76,8 @@ class Recorded(NamedTuple):
     pushed: bool
     replaced: dict[str, str]
     """Tags of this clone that differed from the remote's and were made equal to them, with the ids they had."""
+    why: Demand | None = None
+    """What the change of the interface asks of the number that was registered, where two interfaces were compared."""
 
 
 @dataclass(frozen=True)
@@ -187,10 +192,11 @@ def record(project: Project, name: str, decide: Decide, options: Options) -> Rec
             raise
     first = now = _snapshot(project, name)
     for _ in range(TRIES):
-        events, after = _make(project, now, decide(replace(now, taken=set()), first), options)
+        plan = decide(replace(now, taken=set()), first)
+        events, after = _make(project, now, plan, options)
         before, now = now, _unless_moved(project, now, tagwrite.create, events)
         if now is before:
-            return Recorded(events, after, pushed=False, replaced={})
+            return Recorded(events, after, pushed=False, replaced={}, why=plan.why)
     raise _busy(project, name)
 
 
@@ -209,7 +215,7 @@ def _publish(project: Project, name: str, decide: Decide, options: Options, repl
         if all(answers[event.ref].flag == "*" for event in events):
             if project.mirror is None:
                 tagwrite.place(project.path, events)
-            return Recorded(events, after, pushed=True, replaced=replaced)
+            return Recorded(events, after, pushed=True, replaced=replaced, why=plan.why)
         time.sleep(random.uniform(0, 0.05 * min(attempt + 1, 10)))  # noqa: S311 - jitter
         replaced |= _bring(project, name)
         now = _snapshot(project, name)

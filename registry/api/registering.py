@@ -46,11 +46,12 @@ def register(
         commit = now.resolve(ref)
         if not force:
             now.require_model(commit)
-        chosen, forced = next_version(now, commit, version, bump, force=force)
+        chosen, forced, why = next_version(now, commit, version, bump, force=force)
         return Plan(
             [registration(now, commit, chosen, options, numbered=options.simple is False, forced=forced)],
             lambda after: after.versions[chosen].active and after.versions[chosen].commit == commit,
             f"version {chosen} would not be registered at {commit[:7]}",
+            why=why,
         )
 
     return record(open_project(project), name, decide, options)

@@ -128,18 +128,28 @@ def pinned_at(
 
     Raises `NotFound` where there is no link, `Refused` where it is not pinned.
     """
-    path, blob, link = read_link(project, name, commit, event)
+    return pinned_by(project, name, commit, read_link(project, name, commit, event), None, version, stage, event)
+
+
+def pinned_by(
+    project: Project,
+    name: str,
+    commit: str,
+    read: tuple[str, str, Link],
+    policy: Policy | None = None,
+    version: str | None = None,
+    stage: str | None = None,
+    event: Event | None = None,
+) -> Resolved:
+    """The same of a link that was read (path, git object id, content); by the present policy unless one is given."""
+    path, blob, link = read
     where = f"{project.where}: {commit[:7]}:{path}"
     if link.project is None or link.rev is None or link.commit is None:
         raise unpinned(link, where)
     if link.metafile is None or not link.artifacts:
-        raise Refused(
-            "revision-pinned",
-            "the link has no digests of the model's files",
-            where,
-            "write it again with `registry link`",
-        )
-    policy = current_policy(project)
+        said = "the link has no digests of the model's files"
+        raise Refused("revision-pinned", said, where, "write it again with `registry link`")
+    policy = current_policy(project) if policy is None else policy
     source = link_source(link, project, where, policy)
     require_trusted(policy, source, where)
     return Resolved(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from os import PathLike
+from typing import NamedTuple
 
 from registry import versions as semver
 from registry.api.choosing import called, chosen
@@ -14,6 +15,7 @@ from registry.api.questions import read_config
 from registry.api.recording import NewTag, Options, Plan, Recorded, Snapshot, record
 from registry.api.registering import registration
 from registry.errors import NotFound, RegistryError
+from registry.interfacediff import Demand
 from registry.names import require_artifact, require_stage
 from registry.state import Artifact, Version
 from registry.tags import ASSIGNMENT, UNASSIGNMENT, Event, TagName
@@ -47,24 +49,38 @@ def assign(
     def decide(now: Snapshot, first: Snapshot) -> Plan:
         _require_allowed(read_config(now.project).stages, stage, now.where)
         _require_unmoved(now, first, stage)
-        registers: list[NewTag] = []
         if ref is None and version is not None:
-            found = find_version(now.artifact, version, now.where)
-            commit, label = found.commit, found.label
+            known = find_version(now.artifact, version, now.where)
+            found = _Chosen(known.commit, known.label)
         else:
-            commit, label, registers = _version_at(now, ref or "HEAD", version, skip=skip_registration, force=force)
+            found = _version_at(now, ref or "HEAD", version, skip=skip_registration, force=force)
         if not force:
-            _require_elsewhere(now, stage, label)
-        message = options.message or f"Assigning stage {stage} to artifact {name} {called(label)}"
-        tag = _stage_tag(now, ASSIGNMENT, stage, commit, label, message, options)
-        return Plan(
-            [*registers, tag],
-            _holds(stage, label),
-            f"{stage!r} would not hold {label}; the clocks of earlier tags say otherwise",
-            _tags_of(now, label),
-        )
+            _require_elsewhere(now, stage, found.label)
+        return _assignment(now, stage, found, options)
 
     return record(open_project(project), name, decide, options)
+
+
+class _Chosen(NamedTuple):
+    """What is assigned."""
+
+    commit: str
+    label: str
+    registers: Sequence[NewTag] = ()
+    """The tag that registers it, where it is not registered yet."""
+    why: Demand | None = None
+
+
+def _assignment(now: Snapshot, stage: str, found: _Chosen, options: Options) -> Plan:
+    label = found.label
+    message = options.message or f"Assigning stage {stage} to artifact {now.artifact.name} {called(label)}"
+    return Plan(
+        [*found.registers, _stage_tag(now, ASSIGNMENT, stage, found.commit, label, message, options)],
+        _holds(stage, label),
+        f"{stage!r} would not hold {label}; the clocks of earlier tags say otherwise",
+        _tags_of(now, label),
+        found.why,
+    )
 
 
 def _require_allowed(stages: list[str] | None, stage: str, where: str) -> None:
@@ -94,13 +110,11 @@ def _require_unmoved(now: Snapshot, first: Snapshot, stage: str) -> None:
         )
 
 
-def _version_at(
-    now: Snapshot, ref: str, version: str | None, *, skip: bool, force: bool
-) -> tuple[str, str, list[NewTag]]:
+def _version_at(now: Snapshot, ref: str, version: str | None, *, skip: bool, force: bool) -> _Chosen:
     commit = now.resolve(ref)
     here = [v for v in now.artifact.at_commit(commit) if v.active and version in {None, v.label}]
     if here:
-        return commit, max((v.label for v in here), key=semver.key), []
+        return _Chosen(commit, max((v.label for v in here), key=semver.key))
     if skip:
         if version is not None:
             raise RegistryError("both --version and --skip-registration were given", fix="give one of them")
@@ -108,11 +122,11 @@ def _version_at(
             raise RegistryError(
                 f"{gone[0].label} of {now.artifact.name!r} was deregistered", now.where, "register it again"
             )
-        return commit, commit, []
+        return _Chosen(commit, commit)
     if not force:
         now.require_model(commit)
-    label, _ = next_version(now, commit, version, None, force=False)
-    return commit, label, [registration(now, commit, label, Options())]
+    label, _, why = next_version(now, commit, version, None, force=False)
+    return _Chosen(commit, label, [registration(now, commit, label, Options())], why)
 
 
 def _tags_of(now: Snapshot, label: str) -> list[Event]:

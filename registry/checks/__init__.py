@@ -2,7 +2,8 @@
 
 A check takes a `Subject` (one link and what its source offers), the `Listing` of all links, or a `Change`, and returns
 findings; it never prints, exits, or raises for a bad model. What it could not judge it raises as `Unjudged`, which
-becomes a finding of severity `skip` with the reason. `registry.checks.builtin` names the built-in ones.
+becomes a finding of severity `skip` with the reason; what has severity `note` is told beside the findings.
+`registry.checks.builtin` names the built-in ones.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from registry.checks.contract_linked import ContractLinked
 from registry.checks.digest_matches import DigestMatches
 from registry.checks.format_allowed import FormatAllowed
 from registry.checks.governance_files import GovernanceFiles
+from registry.checks.interface_compatible import InterfaceCompatible
 from registry.checks.interface_matches import InterfaceMatches
 from registry.checks.link_valid import LinkValid
 from registry.checks.model_readable import ModelReadable
@@ -26,6 +27,7 @@ from registry.checks.source_trusted import SourceTrusted
 from registry.checks.source_unreachable import SourceUnreachable
 from registry.checks.source_url import SourceUrl
 from registry.checks.tag_moved import TagMoved
+from registry.checks.version_bump import VersionBump
 
 LISTING_CHECKS: tuple[ListingCheck, ...] = (NameUnique(), ContractLinked(), SecretsBeside(), PolicyValid())
 CHANGE_CHECKS: tuple[ChangeCheck, ...] = (PolicyGrows(), GovernanceFiles(), OneModelPerChange())
@@ -48,4 +50,6 @@ LINK_CHECKS: tuple[Check, ...] = (
     FormatAllowed(),
     RequirementsResolvable(),
     InterfaceMatches(),
+    InterfaceCompatible(),
+    VersionBump(),
 )

@@ -8,7 +8,8 @@ from registry.checks.files import FILE, File
 from registry.checks.subject import Subject, line_of, said
 from registry.errors import RegistryError
 from registry.findings import ERROR, Finding
-from registry.interface import mismatches, parse_contract
+from registry.interface import parse_contract
+from registry.substitution import differences
 
 
 class InterfaceMatches:
@@ -33,8 +34,8 @@ class InterfaceMatches:
         except RegistryError as error:
             yield self._unreadable(subject, file, error)
             return
-        for sentence in mismatches(contract, subject.model.metafile.interface):
-            yield subject.finding(self, f"{sentence} (contract {file.path})", key="path")
+        for found in differences(contract, subject.model.metafile.interface):
+            yield subject.finding(self, f"{found} (contract {file.path})", key="path")
 
     def _proposed(self, subject: Subject) -> Iterator[Finding]:
         file = subject.proposed

@@ -7,15 +7,16 @@ says so with `Unjudged`, so that one defect gives one error and nothing passes t
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from registry import strictyaml
 from registry.checks.files import FILE, File
 from registry.checks.offer import Model, Offer
+from registry.checks.past import Past
 from registry.checks.pins import Pinned, pinned
 from registry.checks.rule import Rule, Unjudged
 from registry.errors import Refused, RegistryError
-from registry.findings import Finding
+from registry.findings import SKIP, Finding
 from registry.linkfile import Link, parse_link
 from registry.policy import Policy
 
@@ -53,6 +54,8 @@ class Subject:
         """The link's pins; none where one is missing."""
         self.opened: Offer | RegistryError | None = None
         """The source, or why it may not be opened; none where the link names none or no commit."""
+        self.recall: Callable[[Subject], Past] | None = None
+        """Reads what the registry's tags say of the artifact. Raises `RegistryError`."""
 
     @property
     def link(self) -> Link:
@@ -103,6 +106,19 @@ class Subject:
             contained = isinstance(found, Refused) and found.reason == "path-contained"
             raise Unjudged(f"the model cannot be read: see {'path-contained' if contained else 'model-readable'}")
         return found
+
+    @property
+    def past(self) -> Past:
+        """The versions that the artifact has. Raises `Unjudged`, and `RegistryError` where the tags cannot be read."""
+        if self.name is None:
+            raise Unjudged("no artifact has its link at this path: see name-valid")
+        if self.recall is None:
+            raise Unjudged("the registry's tags were not read")
+        return self.recall(self)
+
+    def unjudged(self, rule: Rule, reason: str) -> Finding:
+        """The finding that a check could not run, or not in full."""
+        return self.finding(rule, f"not judged: {reason}")._replace(severity=SKIP, fix="")
 
     def finding(self, rule: Rule, message: str, fix: str = "", key: str = "") -> Finding:
         """A finding about this link; `key` (dots between) is the part of the file it concerns."""

@@ -10,6 +10,8 @@ import click
 from registry.api import registering, staging
 from registry.api.recording import Options, Recorded, replacement
 from registry.cli import options
+from registry.render.interface import demand_as_lines
+from registry.tags import REGISTRATION
 from registry.views import event_view, label_of
 
 _SIMPLE = {"auto": None, "true": True, "false": False}
@@ -49,11 +51,15 @@ def _tell(done: Recorded, *, as_json: bool) -> None:
         click.echo(replacement(ref, oid), err=True)
     if as_json:
         views = [event_view(event, label_of(done.artifact, event)) for event in done.events]
-        options.print_json([{**view, "pushed": done.pushed} for view in views])
+        why = done.why.json() if done.why else None
+        asked = [{"asked": why} if event.kind == REGISTRATION else {} for event in done.events]
+        options.print_json([{**view, "pushed": done.pushed, **each} for view, each in zip(views, asked, strict=True)])
         return
     for event in done.events:
         did = _DID[event.kind].format(label=label_of(done.artifact, event), stage=event.stage)
         click.echo(f"{'Pushed' if done.pushed else 'Created'} git tag '{event.ref}' that {did}")
+        if done.why and event.kind == REGISTRATION:
+            click.echo("\n".join(demand_as_lines(done.why)))
     if not done.pushed:
         refs = " ".join(f"'{event.ref}'" for event in done.events)
         click.echo(f"To publish it:  git push origin {refs}")

@@ -197,4 +197,4 @@ def _rendered(report: Report, form: str) -> str:
         form, ("findings", "as_text")
     )
     render = getattr(import_module(f"registry.render.{module}"), name)
-    return str(render(report.findings, nothing))
+    return str(render(report.findings, nothing, report.notes))

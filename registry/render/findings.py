@@ -9,11 +9,10 @@ from registry.findings import ERROR, SKIP, WARNING, Finding
 _ORDER = (ERROR, WARNING, SKIP)
 
 
-def as_text(findings: Sequence[Finding], nothing: str) -> str:
-    """Each finding with its place and remedy, the gravest first, and a line that counts them."""
-    if not findings:
-        return nothing
-    return "\n".join([*(_block(finding) for finding in by_gravity(findings)), counted(findings)])
+def as_text(findings: Sequence[Finding], nothing: str, notes: Sequence[Finding] = ()) -> str:
+    """Each finding with its place and remedy, the gravest first; the notes, one line each; and a line that counts."""
+    told = [*map(_block, by_gravity(findings)), *map(_note, notes)]
+    return "\n".join([*told, counted(findings) if findings else nothing])
 
 
 def by_gravity(findings: Sequence[Finding]) -> list[Finding]:
@@ -35,6 +34,10 @@ def _block(finding: Finding) -> str:
     if finding.fix:
         lines.append(f"  fix: {_line(finding.fix)}")
     return "\n".join(lines)
+
+
+def _note(note: Finding) -> str:
+    return f"note[{note.id}] {_line(note.artifact or note.path or '')}: {_line(note.message)}"
 
 
 def _line(text: str) -> str:

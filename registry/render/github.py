@@ -10,17 +10,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from registry.findings import ERROR, SKIP, WARNING, Finding
+from registry.findings import ERROR, NOTE, SKIP, WARNING, Finding
 from registry.render.findings import by_gravity
 
-_COMMANDS = {ERROR: "error", WARNING: "warning", SKIP: "notice"}
+_COMMANDS = {ERROR: "error", WARNING: "warning", SKIP: "notice", NOTE: "notice"}
 
 
-def as_github(findings: Sequence[Finding], nothing: str) -> str:
-    """One line a finding, the gravest first; `nothing` where there is none."""
-    if not findings:
-        return data(nothing)
-    return "\n".join(_command(finding) for finding in by_gravity(findings))
+def as_github(findings: Sequence[Finding], nothing: str, notes: Sequence[Finding] = ()) -> str:
+    """One line a finding, the gravest first, then the notes; `nothing` where there is no finding."""
+    lines = [_command(each) for each in (*by_gravity(findings), *notes)]
+    return "\n".join(lines if findings else [*lines, data(nothing)])
 
 
 def data(text: str) -> str:

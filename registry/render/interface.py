@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from registry.interface import Interface, signature
-from registry.interfacediff import Change, Diff
+from registry.interfacediff import Change, Demand, Diff
 
 
 def as_text(interface: Interface) -> str:
@@ -23,6 +23,18 @@ def as_text(interface: Interface) -> str:
 def diff_as_text(diff: Diff) -> str:
     """One line a change, its kind before it."""
     return _safe([_line(change) for change in diff.changes]) or "no changes"
+
+
+_MOST = 5
+"""Changes that are named for one number."""
+
+
+def demand_as_lines(demand: Demand, of: str = "its interface") -> list[str]:
+    """Why a registration got its number, below the line that tells it."""
+    told = demand.told(_MOST)
+    asked = f"at least a {demand.bump} bump" if told else "no more than a patch"
+    lines = [f"  {of} asks for {asked} since {demand.base}", *(f"    {line}" for line in told)]
+    return [_safe([line]) for line in lines]
 
 
 def _line(change: Change) -> str:

@@ -19,10 +19,18 @@ _MARKUP = re.compile(r"[&<>|`*_\[\]\\~!\"'(){}$^=]")
 _SIGNS = {ERROR: "❌ error", WARNING: "⚠️ warning", SKIP: "❔ not judged"}
 
 
-def as_markdown(findings: Sequence[Finding], nothing: str) -> str:
-    """A heading with the count, and a table with the gravest first."""
-    if not findings:
-        return f"### ✅ {escaped(nothing)}\n"
+def as_markdown(findings: Sequence[Finding], nothing: str, notes: Sequence[Finding] = ()) -> str:
+    """A heading with the count, a table with the gravest first, and a list of the notes."""
+    found = f"### ✅ {escaped(nothing)}\n" if not findings else _table(findings)
+    lines = [f"- 📦 {escaped(note.artifact or note.path or '')}: {escaped(note.message)}" for note in notes]
+    room = LONGEST - len(found)
+    shown = [line for at, line in enumerate(lines) if sum(map(len, lines[: at + 1])) + at < room]
+    if len(shown) < len(lines):
+        shown.append(f"- … and {len(lines) - len(shown)} more: `registry check` tells all of them.")
+    return found + "".join(f"{line}\n" for line in ("", *shown) if shown)
+
+
+def _table(findings: Sequence[Finding]) -> str:
     sign = "❌" if any(each.severity == ERROR for each in findings) else "⚠️"
     lines = [
         f"### {sign} {counted(findings)}",

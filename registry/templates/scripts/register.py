@@ -11,6 +11,7 @@ from tell import append, tell
 
 import registry
 from registry.render.github import fenced
+from registry.render.interface import demand_as_lines
 
 
 def main() -> int:
@@ -25,19 +26,21 @@ def main() -> int:
     wrong = {finding.artifact for finding in report.findings if finding.severity == "error"}
     failed = None in wrong
     done: list[str] = []
+    why: list[str] = []
     for name in [] if failed else names:
         if name in wrong:
             failed = True
             continue
         try:
-            events = registry.register(name, options=registry.Options(push=True)).events
-            done += [f"registered {event.ref}" for event in events]
+            made = registry.register(name, options=registry.Options(push=True))
+            done += [f"registered {event.ref}" for event in made.events]
+            why += demand_as_lines(made.why, made.events[0].ref) if made.why else []
         except registry.RegistryError as error:
             failed = True
             print(f"error: {error}", file=sys.stderr)
     lines = "\n".join(done) or "nothing to register"
     print(lines)
-    append("GITHUB_STEP_SUMMARY", fenced("Registered", lines))
+    append("GITHUB_STEP_SUMMARY", fenced("Registered", "\n".join([lines, *why])))
     return 1 if failed else 0
 
 

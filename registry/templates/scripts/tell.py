@@ -14,11 +14,11 @@ from registry.render.findings import as_text
 from registry.render.github import as_github, fenced
 
 
-def tell(findings: Sequence[Finding], *, title: str, nothing: str) -> None:
-    """Print the findings, and add them to the job's summary where there is one."""
-    text = as_text(findings, nothing=nothing)
+def tell(findings: Sequence[Finding], *, title: str, nothing: str, notes: Sequence[Finding] = ()) -> None:
+    """Print the findings and notes, and add them to the job's summary where there is one."""
+    text = as_text(findings, nothing, notes)
     in_workflow = os.environ.get("GITHUB_ACTIONS") == "true"
-    print(as_github(findings, text) if findings and in_workflow else text)
+    print(as_github(findings, nothing, notes) if in_workflow else text)
     append("GITHUB_STEP_SUMMARY", fenced(title, text))
 
 
