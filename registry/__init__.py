@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from registry.api.bundling import export, import_bundle
     from registry.api.checking import check
     from registry.api.doctor import doctor
     from registry.api.holding import latest, which
@@ -25,10 +26,13 @@ if TYPE_CHECKING:
     from registry.api.staging import assign, rollback, unassign
     from registry.api.unregistered import unregistered
     from registry.api.verifying import verify
+    from registry.api.watching import Watch, watch
     from registry.errors import GitError, NotFound, Refused, RegistryError
     from registry.findings import Finding
+    from registry.offline import Offline
 
 _HOMES = {
+    "api.bundling": ("export", "import_bundle"),
     "api.checking": ("check",),
     "api.doctor": ("doctor",),
     "api.linking": ("link",),
@@ -44,6 +48,8 @@ _HOMES = {
     "api.staging": ("assign", "rollback", "unassign"),
     "api.unregistered": ("unregistered",),
     "api.verifying": ("verify",),
+    "api.watching": ("Watch", "watch"),
+    "offline": ("Offline",),
     "errors": ("GitError", "NotFound", "Refused", "RegistryError"),
     "findings": ("Finding",),
 }
@@ -53,6 +59,7 @@ __all__ = [
     "Finding",
     "GitError",
     "NotFound",
+    "Offline",
     "Options",
     "Proposed",
     "Refused",
@@ -60,13 +67,16 @@ __all__ = [
     "RegistryError",
     "Resolved",
     "SavedModel",
+    "Watch",
     "assign",
     "check",
     "check_ref",
     "deprecate",
     "deregister",
     "doctor",
+    "export",
     "fetch",
+    "import_bundle",
     "init",
     "latest",
     "link",
@@ -79,6 +89,7 @@ __all__ = [
     "unassign",
     "unregistered",
     "verify",
+    "watch",
     "which",
 ]
 

@@ -19,6 +19,7 @@ from registry.strictyaml import Scalar, dump, parse
 
 _OID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_SIZE = re.compile(r"[0-9]{1,18}")
 _OLD_KEYS = {"repo": "project", "mlem_link": "path"}
 _DROPPED = {"description", "labels"}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -35,6 +36,12 @@ class Pin(BaseModel):
     """SHA-256 of its bytes, in hex."""
     blob: str | None = None
     """Its git object id, where git holds it."""
+    store: str | None = None
+    """The store that holds it, where that is not git."""
+    key: str | None = None
+    """How that store finds it."""
+    size: int | None = None
+    """Its size in bytes, where it was written down."""
 
 
 class Link(BaseModel):
@@ -78,10 +85,16 @@ class Link(BaseModel):
         return MappingProxyType({name: pin for name in names if (pin := self._pin(f"artifact.{name}"))})
 
     def _pin(self, key: str) -> Pin | None:
-        sha256, blob = self.params.get(f"{key}.sha256", ""), self.params.get(f"{key}.blob", "")
-        if not _SHA256.fullmatch(sha256):
+        said = {part: self.params.get(f"{key}.{part}", "") for part in ("sha256", "blob", "store", "key", "size")}
+        if not _SHA256.fullmatch(said["sha256"]):
             return None
-        return Pin(sha256=sha256, blob=blob if _OID.fullmatch(blob) else None)
+        return Pin(
+            sha256=said["sha256"],
+            blob=said["blob"] if _OID.fullmatch(said["blob"]) else None,
+            store=said["store"] or None,
+            key=said["key"] or None,
+            size=int(said["size"]) if _SIZE.fullmatch(said["size"]) else None,
+        )
 
 
 def parse_link(data: bytes, where: str) -> Link:

@@ -10,9 +10,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pytest
 from lab import Lab, Repo
@@ -20,7 +21,9 @@ from linked import add, make_registry, make_source, saved, saved_large, served, 
 
 import registry
 from registry import cache
-from registry.errors import RegistryError
+from registry.cache.files import AlteredFile, kept, sha256_of
+from registry.cache.transfer import Stream, Wanted, transfer
+from registry.errors import Refused, RegistryError
 
 Http = Callable[..., Any]
 DATA = b"model" * 100
@@ -29,8 +32,16 @@ DIGEST = hashlib.sha256(DATA).hexdigest()
 BOUND = "import ctypes, os, sys; ctypes.CDLL(None).prctl(24, 1, 0, 0, 0); os.execv(sys.argv[1], sys.argv[1:])"
 
 
-def writes(data: bytes) -> Callable[[IO[bytes]], None]:
-    return lambda stream: stream.write(data) and None
+def keep(data: bytes, digest: str = DIGEST, size: int | None = None) -> Path:
+    @contextmanager
+    def opened(offset: int) -> Iterator[Stream]:
+        yield Stream(io.BytesIO(data[offset:]), offset)
+
+    return transfer([Wanted(digest, opened, "artifact data", "the source", size)])[digest]
+
+
+def files_of(root: Path) -> list[str]:
+    return [each for each in below(root) if not each.endswith(".lock")]
 
 
 def below(root: Path) -> list[str]:
@@ -38,38 +49,29 @@ def below(root: Path) -> list[str]:
 
 
 def test_a_file_is_kept_under_its_digest_and_read_only(lab: Lab) -> None:
-    path, found = cache.keep(DIGEST, writes(DATA))
-    assert (path, found) == (lab.cache / "sha256" / DIGEST[:2] / DIGEST, DIGEST)
+    path = keep(DATA)
+    assert path == lab.cache / "sha256" / DIGEST[:2] / DIGEST
     assert path.read_bytes() == DATA
     assert path.stat().st_mode & 0o777 == 0o444
-    assert cache.kept(DIGEST) == path
+    assert kept(DIGEST) == path
 
 
 @pytest.mark.parametrize("data", [b"", DATA[:-1], DATA + b"x"])
 def test_other_bytes_are_not_kept_and_their_digest_is_told(lab: Lab, data: bytes) -> None:
-    assert cache.keep(DIGEST, writes(data)) == (None, hashlib.sha256(data).hexdigest())
-    assert below(lab.cache) == []
-
-
-def test_a_failed_transfer_leaves_nothing(lab: Lab) -> None:
-    def fail(stream: IO[bytes]) -> None:
-        stream.write(DATA)
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        cache.keep(DIGEST, fail)
-    assert below(lab.cache) == []
+    with pytest.raises(Refused, match=hashlib.sha256(data).hexdigest()):
+        keep(data)
+    assert files_of(lab.cache) == []
 
 
 @pytest.mark.parametrize("data", [b"", DATA[:-1], DATA[:-1] + b"X", DATA + b"x"])
 def test_an_altered_file_is_thrown_out(lab: Lab, data: bytes) -> None:
-    path, _ = cache.keep(DIGEST, writes(DATA))
-    assert path
+    path = keep(DATA)
     path.chmod(0o644)
     path.write_bytes(data)
-    assert cache.kept(DIGEST) is None
+    with pytest.warns(AlteredFile):
+        assert kept(DIGEST) is None
     assert not path.exists()
-    assert cache.keep(DIGEST, writes(DATA))[0] == path
+    assert keep(DATA) == path
 
 
 def test_a_symlink_or_folder_in_place_of_a_file_is_not_believed(lab: Lab) -> None:
@@ -77,15 +79,15 @@ def test_a_symlink_or_folder_in_place_of_a_file_is_not_believed(lab: Lab) -> Non
     path.parent.mkdir(parents=True)
     (lab.root / "same").write_bytes(DATA)
     path.symlink_to(lab.root / "same")
-    assert cache.kept(DIGEST) is None
-    assert cache.keep(DIGEST, writes(DATA))[0] == path
+    with pytest.warns(AlteredFile):
+        assert kept(DIGEST) is None
+    assert keep(DATA) == path
     assert not path.is_symlink()
     path.unlink()
     (path / "x").mkdir(parents=True)
-    assert cache.kept(DIGEST) is None
-    with pytest.raises(RegistryError, match="cannot be written"):
-        cache.keep(DIGEST, writes(DATA))
-    assert [each.name for each in path.parent.iterdir()] == [path.name]
+    with pytest.warns(AlteredFile):
+        assert keep(DATA) == path
+    assert path.read_bytes() == DATA
 
 
 def test_the_folder_is_named_by_the_environment(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -262,12 +264,12 @@ def test_an_altered_file_that_cannot_be_replaced_is_one_clear_error(lab: Lab) ->
 
 
 def test_a_full_disk_is_one_clear_error(lab: Lab) -> None:
-    def fill(stream: IO[bytes]) -> None:
+    def full(offset: int) -> Any:
         raise OSError(28, "No space left on device")
 
     with pytest.raises(RegistryError, match="No space left"):
-        cache.keep(DIGEST, fill)
-    assert below(lab.cache) == []
+        transfer([Wanted(DIGEST, full, "artifact data", "the source")])
+    assert kept(DIGEST) is None
 
 
 def test_two_registries_of_one_source_share_its_files(lab: Lab, http: Http) -> None:
@@ -285,7 +287,7 @@ def test_two_registries_of_one_source_share_its_files(lab: Lab, http: Http) -> N
 def test_sha256_of_reads_any_size(tmp_path: Path) -> None:
     data = io.BytesIO(b"\x00" * ((1 << 20) + 7)).getvalue()
     (tmp_path / "x").write_bytes(data)
-    assert cache.sha256_of(tmp_path / "x") == hashlib.sha256(data).hexdigest()
+    assert sha256_of(tmp_path / "x") == hashlib.sha256(data).hexdigest()
 
 
 def test_repositories_stay_as_they_were(lab: Lab) -> None:

@@ -17,7 +17,7 @@ LAYERS = (
         "strictyaml", "substitution", "tags", "versions",
     ),
     ("policy", "state", "tagrules", "views"),
-    ("cache", "git", "urls"),
+    ("cache", "git", "offline", "urls"),
     ("formats", "stores"),
     ("checks",),
     ("api",),

@@ -225,10 +225,10 @@ def test_an_artifact_that_is_not_what_its_metafile_says_is_refused(
     assert said in error.what
 
 
-def test_an_artifact_that_is_not_in_git_is_not_found(lab: Lab, reg: Repo) -> None:
+def test_an_artifact_that_no_store_holds_is_not_found(lab: Lab, reg: Repo) -> None:
     source = make_source(lab, "half", {"lr.mlem": saved()["lr.mlem"], ".gitignore": b"lr\n"})
     error = wrong(reg, lambda: registry.link("lr", "m", source_project=source.url, rev="v1", project=reg.path))
-    assert "artifact 'data' is not in git" in error.what
+    assert "no store holds artifact 'data'" in error.what
 
 
 def test_a_link_to_a_link_is_refused(lab: Lab, reg: Repo) -> None:

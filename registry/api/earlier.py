@@ -15,12 +15,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import NamedTuple
 
-from registry import cache
 from registry import versions as semver
 from registry.api.loading import bring_metafile
 from registry.api.numbering import last_release
 from registry.api.project import Project
 from registry.api.resolving import Resolved, pinned_by
+from registry.cache.files import kept
 from registry.checks.files import FILE, File
 from registry.checks.listing import is_link
 from registry.checks.past import Earlier, Past
@@ -235,14 +235,14 @@ def _bring_all(
 
 def _bring(wanted: Mapping[Place, Resolved]) -> dict[Place, Interface | RegistryError]:
     """The interfaces of one source; once it cannot be reached it is not asked again."""
-    missing = [each for each in wanted.values() if cache.kept(each.metafile.sha256) is None]
+    missing = [each for each in wanted.values() if kept(each.metafile.sha256) is None]
     if len(missing) > 1:
         with suppress(GitError):  # one that it lacks fails all: then each is asked for by itself
             Source(missing[0].source).bring_blobs([each.metafile.blob for each in missing if each.metafile.blob])
     found: dict[Place, Interface | RegistryError] = {}
     gone: GitError | None = None
     for place, each in wanted.items():
-        if gone is not None and cache.kept(each.metafile.sha256) is None:
+        if gone is not None and kept(each.metafile.sha256) is None:
             found[place] = gone
             continue
         try:

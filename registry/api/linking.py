@@ -18,7 +18,7 @@ from registry.linkfile import Link, format_link
 from registry.metafile import Metafile, artifact_paths, parse
 from registry.names import link_paths, require_artifact
 from registry.policy import Policy
-from registry.stores import Held
+from registry.stores import GIT, Held, Opening, locate, openings
 from registry.stores.git_blob import GitBlobs, require_content
 from registry.strictyaml import LIMIT
 from registry.urls import Address, file_url, has_credentials, redacted
@@ -26,6 +26,7 @@ from registry.urls import parse as parse_address
 
 EXTENSION = ".mlem"
 _OLD_EXTENSION = ".mlem.yaml"
+_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def link(source: str, target: str, *, source_project: str, rev: str, project: st
         path=model.path,
         project=file_url(address.text) if address.local else address.text,
         rev=rev,
-        params={"commit": revision.commit, **pins(opened, model)},
+        params={"commit": revision.commit, **pins(opened, revision.commit, model)},
     )
     path = root / link_paths(target)[0]
     _require_only(root, target)
@@ -128,8 +129,7 @@ def read_model(source: Source, commit: str, path: str) -> Model:
     if path.startswith(("/", "-")) or ".." in path.split("/") or "\\" in path or not path.isprintable():
         raise Refused("path-contained", f"not a path inside the source: {path!r}", where, "name the model's metafile")
     tried = _metafiles(posixpath.normpath(path))
-    store = GitBlobs()
-    found = store.locate(source, commit, tried)
+    found = GitBlobs().locate(source, commit, tried)
     if not found:
         raise NotFound(
             f"no model {path!r}: no file {' or '.join(tried)}", where, "save it with registry.save and commit it"
@@ -138,13 +138,13 @@ def read_model(source: Source, commit: str, path: str) -> Model:
     data = read_small(source, held, where)
     metafile = parse(data, f"{where}:{held.path}")
     paths = artifact_paths(metafile, held.path)
-    files = store.locate(source, commit, list(paths.values()))
+    files = locate(source, commit, list(paths.values()))
     for name, each in paths.items():
         if each not in files:
             raise NotFound(
-                f"artifact {name!r} is not in git: no file {each}",
+                f"no store holds artifact {name!r}: no file {each}",
                 f"{where}:{held.path}",
-                "commit the file itself: this version reads files that git holds",
+                "commit the file, or push it with the tool that tracks it",
             )
     return Model(held.path, held.key, data, metafile, {name: files[each] for name, each in paths.items()})
 
@@ -162,33 +162,36 @@ def read_small(source: Source, held: Held, where: str) -> bytes:
     return source.read(held.key, LIMIT, f"{where}:{held.path}")
 
 
-def pins(source: Source, model: Model) -> dict[str, str]:
-    """The pins of a model: SHA-256 and git object id of its metafile and of each artifact.
+def pins(source: Source, commit: str, model: Model) -> dict[str, str]:
+    """The pins of a model: SHA-256 of its metafile and of each artifact, and how its store finds each.
 
     Raises `Refused` (`digest-matches`) where the metafile itself says another size or hash.
     """
     found = {"metafile.sha256": hashlib.sha256(model.data).hexdigest(), "metafile.blob": model.blob}
-    source.bring_blobs(held.key for held in model.files.values())
+    opened = openings(source, commit, list(model.files.values()))
     for name, held in model.files.items():
-        found[f"artifact.{name}.sha256"] = digest(source, model, name)
-        found[f"artifact.{name}.blob"] = held.key
+        sha256, size = digest(source, model, name, opened)
+        found[f"artifact.{name}.sha256"] = sha256
+        if held.store == GIT:
+            found[f"artifact.{name}.blob"] = held.key
+        else:
+            found |= {f"artifact.{name}.store": held.store, f"artifact.{name}.key": held.key}
+            found[f"artifact.{name}.size"] = str(size)
     return found
 
 
-def digest(source: Source, model: Model, name: str) -> str:
-    """SHA-256 of one artifact, its size, MD5 and SHA-256 held against what the metafile says."""
+def digest(source: Source, model: Model, name: str, opened: Opening) -> tuple[str, int]:
+    """SHA-256 and size of one artifact, its size, MD5 and SHA-256 held against what the metafile says."""
     held, said = model.files[name], model.metafile.artifacts[name]
     where = f"{source.where}:{held.path}"
-    with tempfile.TemporaryFile() as stream:
-        source.copy(held.key, stream)
-        size = stream.tell()
-        stream.seek(0)
-        require_content(stream.read(64), held.path, where)
-        stream.seek(0)
-        sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
-        while block := stream.read(1 << 20):
+    sha256, md5, size = hashlib.sha256(), hashlib.md5(usedforsecurity=False), 0
+    with opened(held, 0) as stream:
+        while block := stream.source.read(_CHUNK):
+            if not size:
+                require_content(block, held.path, where)
             sha256.update(block)
             md5.update(block)
+            size += len(block)
     expected = model.metafile.params.get(f"artifact.{name}.sha256")
     for what, want, got in (
         ("size", said.size, size),
@@ -202,7 +205,7 @@ def digest(source: Source, model: Model, name: str) -> str:
                 where,
                 "save the model again, so that metafile and artifact belong together",
             )
-    return sha256.hexdigest()
+    return sha256.hexdigest(), size
 
 
 def _require_only(root: Path, target: str) -> None:

@@ -48,6 +48,9 @@ COMMANDS = {
         "load": "use:load",
         "predict": "use:predict",
         "fetch": "use:fetch",
+        "cache": "cache:cache",
+        "export": "cache:export",
+        "import": "cache:import_",
         "completion": "completion:completion",
     },
 }

@@ -11,11 +11,14 @@ was not brought is missing and nothing else happens.
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from registry import cache
-from registry.errors import GitError
+from registry import cache, offline
+from registry.errors import GitError, Refused
 from registry.git.objects import sizes
 from registry.git.process import LOCAL, NETWORK, run
 from registry.urls import Address
@@ -27,6 +30,8 @@ LOOSE = 2000
 
 _WHOLE = ("-c", "fetch.negotiationAlgorithm=noop")
 """A commit that is here may lack its trees: a server that is told of it would leave them out."""
+MARK = "seen"
+"""A file in a mirror whose time is that of the last fetch of refs."""
 PLAIN = "plain"
 """The folder inside a mirror through which objects are read."""
 HEAD = "refs/registry/HEAD"
@@ -50,8 +55,12 @@ class Mirror:
     def update(self, refs: Sequence[str]) -> None:
         """Make these refs (exact, or with one `*`) equal to the remote's, tags at depth one.
 
-        Raises `GitError` when the remote cannot be read.
+        Offline they stay as they were last seen. Raises `GitError` when the remote cannot be read, `Offline` where it
+        was never seen.
         """
+        if offline.is_offline() and self.mark() is not None:
+            return
+        offline.require("the registry was never read on this machine", str(self.address))
         try:
             self._update([f"+{ref}:{HEAD if ref == 'HEAD' else ref}" for ref in refs])
         except GitError as error:
@@ -63,6 +72,7 @@ class Mirror:
         with cache.lock(self._lock):
             if not (self.path / "config").is_file():
                 self._clone(specs)
+                self._marked()
                 return
             line = ["fetch", "--no-tags", "--prune", "--quiet", "--no-write-fetch-head", "origin", *specs]
             try:
@@ -70,6 +80,7 @@ class Mirror:
             except GitError as error:
                 self._require_damaged(error)
                 self._clone(specs)
+            self._marked()
             self._pack()
 
     def fetch_objects(self, oids: Iterable[str], *, filtered: str = "tree:0", depth: int | None = None) -> None:
@@ -79,15 +90,21 @@ class Mirror:
         """
         wanted = list(dict.fromkeys(oids))
         self.ensure()
-        known = sizes(self.objects, wanted) if depth is None else {}
-        missing = [oid for oid in wanted if oid not in known]
-        if missing:
-            flags = ["--no-tags", "--quiet", "--no-write-fetch-head", f"--filter={filtered}", "--stdin"]
-            flags += [f"--depth={depth}"] if depth else []
-            with cache.lock(self._lock):
+        with suppress(OSError):
+            os.utime(self.path)  # in use: see registry.cache.upkeep
+        if not (missing := self._missing(wanted, depth)):
+            return
+        flags = ["--no-tags", "--quiet", "--no-write-fetch-head", f"--filter={filtered}", "--stdin"]
+        flags += [f"--depth={depth}"] if depth else []
+        with cache.lock(self._lock):
+            if missing := self._missing(missing, depth):  # another process may have brought them meanwhile
                 self._git(*_WHOLE, "fetch", *flags, "origin", stdin="\n".join(missing).encode() + b"\n")
                 if len(sizes(self.objects, missing)) < len(missing):  # git takes them to be here: a pack is broken
                     raise self._removed()
+
+    def _missing(self, oids: Sequence[str], depth: int | None) -> list[str]:
+        known = sizes(self.objects, oids) if depth is None else {}
+        return [oid for oid in oids if oid not in known]
 
     def fetch_ref(self, ref: str, *, depth: int | None = 1, filtered: str | None = "blob:none") -> None:
         """Bring one ref, or with a `*` many, into the same name here; without `depth` with its whole history.
@@ -101,9 +118,50 @@ class Mirror:
         flags += ["--prune"] if "*" in ref else []
         with cache.lock(self._lock):
             self._git(*(_WHOLE if depth else ()), "fetch", *flags, "origin", f"+{ref}:{ref}")
+            self._marked()
+
+    def take_bundle(self, bundle: Path) -> None:
+        """Take over the refs and objects of a git bundle, as if they had been fetched.
+
+        Raises `Refused` (`bundle-valid`) where git cannot read it, (`tag-moved`) where a tag that is here is another
+        one there; then no ref was changed.
+        """
+        self.ensure()
+        with cache.lock(self._lock):
+            refs = _bundled(bundle)
+            here = run(self.path, ["for-each-ref", "--format=%(refname) %(objectname)"]).out.decode()
+            known = dict(line.split(" ") for line in here.splitlines())
+            for ref, oid in refs.items():
+                if ref.startswith("refs/tags/") and known.get(ref, oid) != oid:
+                    raise Refused(
+                        "tag-moved",
+                        f"{ref} is {known[ref]} here and {oid} in the bundle",
+                        str(self.address),
+                        "find out which is right; `registry cache prune --all` forgets what is known here",
+                    )
+            specs = [f"+{ref}:{ref}" for ref in refs]
+            line = ["fetch", "--no-tags", "--quiet", "--no-write-fetch-head", "--no-filter", "--end-of-options"]
+            try:
+                run(self.path, [*line, str(bundle), *specs], protocols="file")
+            except GitError as error:
+                raise _no_bundle(error) from None
+            self._marked()
+
+    def mark(self) -> int | None:
+        """A number that is another one after its refs may have changed; none where there are none yet."""
+        try:
+            return (self.path / MARK).stat().st_mtime_ns
+        except OSError:
+            return None
+
+    def _marked(self) -> None:
+        with open(self.path / MARK, "wb"):
+            now = time.time_ns()
+        os.utime(self.path / MARK, ns=(now, now))  # finer than the system's clock for files
 
     def remote_refs(self) -> dict[str, str]:
         """The remote's branches and tags with their ids; annotated tags also as `NAME^{}` with their target's."""
+        offline.require("its branches and tags are not known here", str(self.address))
         out = run(
             None, ["ls-remote", "--heads", "--tags", "--end-of-options", self.address.text], protocols=self.protocols
         ).out
@@ -140,6 +198,7 @@ class Mirror:
             _make_plain(made)
 
     def _git(self, *args: str, stdin: bytes | None = None) -> None:
+        offline.require("objects of it are not here", str(self.address))
         try:
             run(self.path, args, protocols=self.protocols, stdin=stdin)
         except GitError as error:
@@ -163,6 +222,20 @@ class Mirror:
         tags = self.path / "refs" / "tags"
         if tags.is_dir() and sum(1 for _ in tags.iterdir()) > LOOSE:
             run(self.path, ["pack-refs", "--all"])
+
+
+def _bundled(bundle: Path) -> dict[str, str]:
+    """The refs of a git bundle: tags, and the default branch."""
+    try:
+        out = run(None, ["bundle", "list-heads", str(bundle)]).out.decode("utf-8", "surrogateescape")
+    except GitError as error:
+        raise _no_bundle(error) from None
+    pairs = (line.split(" ", 1) for line in out.splitlines())
+    return {ref: oid for oid, ref in pairs if ref == HEAD or ref.startswith("refs/tags/")}
+
+
+def _no_bundle(error: GitError) -> Refused:
+    return Refused("bundle-valid", f"git cannot read the bundle: {error.what}", "", "export it again")
 
 
 def _folder(url: str) -> str:

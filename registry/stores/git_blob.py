@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
-from typing import IO
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
+from registry.cache.transfer import Stream
 from registry.errors import Refused
 from registry.git.objects import file_entry
+from registry.git.process import reader
 from registry.git.source import Source
-from registry.stores import Held
+from registry.stores import Held, Opening
 
 _POINTER = b"version https://git-lfs.github.com/spec/"
 
 
 class GitBlobs:
-    """The store of ordinary git blobs."""
+    """The store of ordinary git blobs; a key is the blob's object id."""
 
-    def locate(self, source: Source, commit: str, paths: list[str]) -> dict[str, Held]:
+    def locate(self, source: Source, commit: str, paths: Sequence[str]) -> Mapping[str, Held]:
         """Files of the commit's tree. A symlink, a submodule or a folder is refused (`path-contained`)."""
-        found = source.entries(commit, paths)
+        found = source.entries(commit, list(paths))
         where = f"{source.where}@{commit[:7]}"
         return {path: Held(path, file_entry(entry, path, where).oid) for path, entry in found.items() if path in paths}
 
-    def copy(self, source: Source, held: list[Held], sinks: list[IO[bytes]]) -> None:
-        """Bring all blobs in one request, then stream each into its sink."""
+    def opening(self, source: Source, commit: str, held: Sequence[Held]) -> Opening:  # noqa: ARG002 - ids say it all
+        """Bring all blobs in one request; git gives each from its beginning."""
         source.bring_blobs(one.key for one in held)
-        for one, sink in zip(held, sinks, strict=True):
-            source.copy(one.key, sink)
+
+        @contextmanager
+        def opened(one: Held, offset: int) -> Iterator[Stream]:  # noqa: ARG001 - git cannot begin in the middle
+            with reader(source.path, ["cat-file", "blob", one.key]) as stream:
+                yield Stream(stream)
+
+        return opened
 
 
 def require_content(head: bytes, path: str, where: str) -> None:

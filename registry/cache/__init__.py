@@ -1,0 +1,106 @@
+"""Where the package keeps what can be fetched again, and how processes of one machine share it.
+
+`REGISTRY_CACHE_DIR`, else the platform's cache folder (XDG Base Directory Specification, Apple's and Microsoft's
+conventions), written here because a library for it costs as much time as a whole question. Content-addressed files lie
+under `sha256/ab/…`: `registry.cache.files` reads them, `registry.cache.transfer` brings them.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from registry.errors import RegistryError
+
+NAME = "git-model-registry"
+
+
+def root() -> Path:
+    """The cache folder; not created."""
+    named = os.environ.get("REGISTRY_CACHE_DIR")
+    if named:
+        return Path(named).expanduser().absolute()
+    if sys.platform == "win32":  # pragma: no cover - another platform
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData/Local") / NAME / "cache"
+    if sys.platform == "darwin":  # pragma: no cover - another platform
+        return Path.home() / "Library/Caches" / NAME
+    xdg = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(xdg) if xdg.startswith("/") else Path.home() / ".cache") / NAME
+
+
+@contextmanager
+def lock(path: Path, *, shared: bool = False) -> Iterator[None]:
+    """Hold the lock file at `path` alone among all processes of this machine, or `shared`; its folder is made."""
+    handle = _locked(path, shared=shared, wait=True)
+    try:
+        yield
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def lock_now(path: Path) -> Iterator[bool]:
+    """The same alone, without waiting: whether it is held in the block."""
+    try:
+        handle = _locked(path, shared=False, wait=False)
+    except BlockingIOError:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        os.close(handle)
+
+
+def _locked(path: Path, *, shared: bool, wait: bool) -> int:
+    """The open handle of a lock file that is held; whoever holds it alone may remove the file."""
+    while True:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
+        except OSError as error:
+            raise unwritable(path.parent, error) from None
+        try:
+            _take(handle, shared=shared, wait=wait)
+            if _same(handle, path):
+                return handle
+        except BaseException:
+            os.close(handle)
+            raise
+        os.close(handle)
+
+
+def _same(handle: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle), path.stat())
+    except OSError:
+        return False
+
+
+def _take(handle: int, *, shared: bool, wait: bool) -> None:
+    if os.name == "nt":  # pragma: no cover - another platform
+        import msvcrt
+
+        mode = msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK  # type: ignore[attr-defined,unused-ignore]
+        msvcrt.locking(handle, mode, 1)  # type: ignore[attr-defined,unused-ignore]
+    else:
+        import fcntl
+
+        fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
+
+
+def unwritable(path: Path, error: OSError) -> RegistryError:
+    """The error for a cache folder that cannot be used."""
+    return RegistryError(
+        f"the cache folder cannot be written: {error.strerror}",
+        str(path),
+        "make it writable or name another with REGISTRY_CACHE_DIR",
+    )
+
+
+def path_of(digest: str) -> Path:
+    """Where the file with this SHA-256 (64 hex digits) lies once it is kept."""
+    return root() / "sha256" / digest[:2] / digest

@@ -1,0 +1,26 @@
+"""A repository, or a part of it, in one file: git-bundle(1)."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from registry.git.mirror import HEAD
+from registry.git.process import LOCAL, NETWORK, run
+from registry.urls import Address
+
+
+def write_bundle(address: Address, refs: Sequence[str], output: Path) -> None:
+    """Write the default branch of a repository and the tags of these patterns, with all that they need, into a file.
+
+    Raises `GitError` where the repository cannot be read.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        bare = Path(folder, "whole.git")
+        run(None, ["init", "--quiet", "--bare", "--end-of-options", str(bare)])
+        url = f"file://{address.text}" if address.local else address.text
+        specs = [f"+HEAD:{HEAD}", *(f"+{ref}:{ref}" for ref in refs)]
+        line = ["fetch", "--no-tags", "--quiet", "--no-write-fetch-head", "--end-of-options", url, *specs]
+        run(bare, line, protocols=LOCAL if address.local else NETWORK)
+        run(bare, ["bundle", "create", "--quiet", str(output), "--all"])
