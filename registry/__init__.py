@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from registry.api.bundling import export, import_bundle
+    from registry.api.checkenv import checkenv
     from registry.api.checking import check
     from registry.api.doctor import doctor
     from registry.api.holding import latest, which
@@ -23,16 +24,21 @@ if TYPE_CHECKING:
     from registry.api.resolving import Resolved, resolve
     from registry.api.save import SavedModel, save
     from registry.api.scaffold import init
+    from registry.api.serving import load_model, resolved_of
     from registry.api.staging import assign, rollback, unassign
     from registry.api.unregistered import unregistered
     from registry.api.verifying import verify
     from registry.api.watching import Watch, watch
     from registry.errors import GitError, NotFound, Refused, RegistryError
     from registry.findings import Finding
+    from registry.formats import PartialModel
+    from registry.formats.calling import InvalidArguments, InvalidResult
+    from registry.formats.environment import OtherVersion
     from registry.offline import Offline
 
 _HOMES = {
     "api.bundling": ("export", "import_bundle"),
+    "api.checkenv": ("checkenv",),
     "api.checking": ("check",),
     "api.doctor": ("doctor",),
     "api.linking": ("link",),
@@ -45,6 +51,7 @@ _HOMES = {
     "api.resolving": ("Resolved", "resolve"),
     "api.save": ("SavedModel", "save"),
     "api.scaffold": ("init",),
+    "api.serving": ("load_model", "resolved_of"),
     "api.staging": ("assign", "rollback", "unassign"),
     "api.unregistered": ("unregistered",),
     "api.verifying": ("verify",),
@@ -52,15 +59,22 @@ _HOMES = {
     "offline": ("Offline",),
     "errors": ("GitError", "NotFound", "Refused", "RegistryError"),
     "findings": ("Finding",),
+    "formats": ("PartialModel",),
+    "formats.calling": ("InvalidArguments", "InvalidResult"),
+    "formats.environment": ("OtherVersion",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "Finding",
     "GitError",
+    "InvalidArguments",
+    "InvalidResult",
     "NotFound",
     "Offline",
     "Options",
+    "OtherVersion",
+    "PartialModel",
     "Proposed",
     "Refused",
     "Registry",
@@ -71,6 +85,7 @@ __all__ = [
     "assign",
     "check",
     "check_ref",
+    "checkenv",
     "deprecate",
     "deregister",
     "doctor",
@@ -81,9 +96,11 @@ __all__ = [
     "latest",
     "link",
     "load",
+    "load_model",
     "propose",
     "register",
     "resolve",
+    "resolved_of",
     "rollback",
     "save",
     "unassign",

@@ -46,10 +46,11 @@ TARGET = [0, 1, 0, 1]
 
 
 @pytest.fixture(autouse=True)
-def _other_versions() -> Iterator[None]:
-    """Fixtures were pickled by the scikit-learn of their day; its own warning about that is no failure."""
+def _other_versions(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Fixtures were pickled by the packages of their day: here only whether they can be read is asked."""
     from sklearn.exceptions import InconsistentVersionWarning
 
+    monkeypatch.setenv("REGISTRY_REQUIREMENTS", "ignore")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", InconsistentVersionWarning)
         yield
@@ -101,6 +102,7 @@ class Mine(LinearRegression):
         ("old/.mlem/model/v02.mlem", "predict", TABLE),
     ],
 )
+@pytest.mark.filterwarnings("ignore::registry.formats.PartialModel")
 def test_a_regression_that_mlem_saved_predicts(place: str, method: str, given: object) -> None:
     model = load_model(*fixture(place), Trust())
     assert getattr(model, method)(given) == pytest.approx(TABLE["area"].to_numpy() * 3 + 1)
@@ -300,6 +302,35 @@ def test_a_scipy_distribution_that_carries_source_text_is_refused_unexecuted(tmp
     assert struck.exists(), "skops itself executes it: the rule above is what holds it back"
 
 
+def test_what_skops_says_of_a_file_is_asked_once_for_the_very_bytes_and_judged_each_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[bytes] = []
+    real = skops.io.get_untrusted_types
+    monkeypatch.setattr(skops.io, "get_untrusted_types", lambda *, data: asked.append(data) or real(data=data))
+    good, foreign = skops.io.dumps(RandomForestClassifier(1).fit(TABLE, TARGET)), skops.io.dumps(Mine())
+    for _ in range(3):
+        skops_load(good)
+        with pytest.raises(Refused, match="not trusted"):
+            skops_load(foreign)
+    assert asked == [good, foreign]
+    assert isinstance(skops_load(foreign, Trust(skops_trusted=(f"{Mine.__module__}.Mine",))), Mine)
+
+
+def test_the_format_s_own_hook_gives_a_method_that_the_object_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert formats.bound("sklearn", len, "__call__") is len
+    with pytest.raises(RegistryError, match="has no method 'score_all'"):
+        formats.bound("sklearn", LinearRegression(), "score_all")
+
+    class Hooked:
+        def bind(self, model: object, method: str) -> object:
+            return (lambda x: (model, x)) if method == "score_all" else None
+
+    monkeypatch.setattr(formats, "find", lambda _type: Hooked())
+    assert formats.bound("hooked", 1, "score_all")(2) == (1, 2)
+    assert formats.bound("hooked", "text", "upper")() == "TEXT"
+
+
 # --- broken -------------------------------------------------------------------------------------------------------------
 
 
@@ -339,6 +370,7 @@ def test_bytes_that_are_no_model_are_one_error(io_: str, case: str) -> None:
     assert caught.value.fix
 
 
+@pytest.mark.filterwarnings("ignore::registry.formats.PartialModel")
 def test_an_artifact_that_the_metafile_names_and_nobody_gave_is_an_error() -> None:
     found, files = fixture("models/processed.mlem")
     del files["model/data"]

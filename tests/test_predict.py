@@ -13,6 +13,10 @@ from linked import add, commit_version, make_registry, make_source
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
 import registry
+from registry.api import predicting
+from registry.datatypes import Table
+from registry.formats.fitting import fit
+from registry.interface import Argument, Method
 
 CSV = "x,y\n1,0\n3,5\n"
 
@@ -139,6 +143,15 @@ def test_a_model_of_arrays_takes_columns_in_their_order(arrays: Repo) -> None:
     assert len(shares[0]) == 2
     assert abs(sum(shares[0]) - 1) < 1e-9
     error(predict(arrays, "a,b,c\n0,1,2\n"))
+
+
+def test_text_is_read_as_the_columns_that_the_interface_names() -> None:
+    """Numbers as names, a code that only looks like a number, and a precision that text does not have."""
+    kind = Table("dataframe", (0, "code", "share"), ("int64", "str", "float32"))
+    method = Method("predict", (Argument("X", kind),))
+    frame = predicting._rows("code,share,0,more\n007,0.1,3,x\n", method, "")
+    assert frame.to_dict("list") == {0: [3], "code": ["007"], "share": [np.float32(0.1)]}
+    assert fit(kind, frame) is frame or list(fit(kind, frame)["code"]) == ["007"]
 
 
 def test_a_model_without_sample_data_predicts(lab: Lab) -> None:

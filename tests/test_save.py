@@ -6,7 +6,9 @@ import hashlib
 import json
 import os
 import pickle
+import statistics
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +22,7 @@ from sklearn.linear_model import BayesianRidge, LinearRegression, LogisticRegres
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from registry import formats, metafile
+from registry import datatypes, formats, metafile
 from registry.api import save as save_module
 from registry.api.save import SavedModel, save
 from registry.errors import Refused, RegistryError
@@ -161,6 +163,91 @@ def test_a_pickle_that_needs_a_module_of_no_package_is_told(tmp_path: Path) -> N
     with pytest.warns(UserWarning, match=Mine.__module__):
         saved = save(make_pipeline(Mine(), LinearRegression()).fit(TABLE, TARGET), tmp_path / "m", format="pickle")
     assert saved.local == (Mine.__module__,)
+
+
+# --- pre- and postprocessors ----------------------------------------------------------------------------------------------
+
+
+def halves(values: np.ndarray) -> list[float]:
+    return [float(value) / 2 for value in values]
+
+
+def test_a_chain_lies_in_a_folder_as_mlem_lays_it_out(tmp_path: Path) -> None:
+    model = LinearRegression().fit(TABLE.to_numpy(), TARGET)
+    sample = json.dumps(TABLE.to_numpy().tolist())
+    saved = save(model, tmp_path / "m", sample_data=sample, preprocess=json.loads, postprocess=np.mean)
+    found = document(saved)
+    assert found["call_orders"] == {
+        "predict": [["preprocess", "__call__"], ["model", "predict"], ["postprocess", "__call__"]]
+    }
+    assert {name: ref["uri"] for name, ref in found["artifacts"].items()} == {
+        "model/data": "m/model", "preprocess/data.pkl": "m/preprocess", "postprocess/data.pkl": "m/postprocess",
+    }  # fmt: skip
+    assert set(saved.artifacts) == set(found["artifacts"])
+    for name, path in saved.artifacts.items():
+        assert found["params"][f"artifact.{name}.sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    offered = metafile.parse(saved.metafile.read_bytes(), "m").interface.methods["predict"]
+    assert datatypes.describe(offered.args[0].type_) == "str"
+    assert datatypes.describe(offered.returns) == "number of float64"
+
+
+def test_processors_by_method_are_called_for_their_method_alone(tmp_path: Path) -> None:
+    model = LogisticRegression().fit(TABLE.to_numpy(), TARGET)
+    saved = save(model, tmp_path / "m", sample_data=TABLE.to_numpy(), postprocess={"predict_proba": np.ravel})
+    assert document(saved)["call_orders"] == {
+        "predict": [["model", "predict"]],
+        "predict_proba": [["model", "predict_proba"], ["postprocess_predict_proba", "__call__"]],
+    }
+
+
+def test_a_chain_without_sample_data_is_saved_without_types(tmp_path: Path) -> None:
+    saved = save(linear(), tmp_path / "m", preprocess=json.loads)
+    found = metafile.parse(saved.metafile.read_bytes(), "m").interface.methods["predict"]
+    assert datatypes.describe(found.args[0].type_) == "unspecified"
+
+
+def test_a_function_of_the_tests_own_module_is_stored_by_name_and_told_to_be_local(tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match="no installed package provides: test_save"):
+        saved = save(linear(), tmp_path / "m", sample_data=TABLE, postprocess=halves)
+    assert saved.local == ("test_save",)
+    assert (tmp_path / "m" / "postprocess").read_bytes() == pickle.dumps(halves)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"preprocess": lambda x: x}, "cannot be stored by its name"),
+        ({"postprocess": {"fit": np.ravel}}, "names methods that the model has not: fit"),
+        ({"preprocess": 3}, "no format saves a builtins.int"),
+        ({"preprocess": LogisticRegression().fit(TABLE, TARGET)}, "a processor has exactly one"),
+    ],
+)
+def test_processors_that_cannot_be_used_are_refused_and_nothing_is_written(
+    tmp_path: Path, options: dict[str, object], said: str
+) -> None:
+    with pytest.raises(RegistryError, match=said) as caught:
+        save(linear(), tmp_path / "m", **options)
+    assert caught.value.fix
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_function_of_the_program_itself_is_refused(tmp_path: Path) -> None:
+    code = (
+        "import sys, registry; from sklearn.linear_model import LinearRegression\n"
+        "def own(x): return x\n"
+        "try: registry.save(LinearRegression(), sys.argv[1], preprocess=own)\n"
+        "except registry.RegistryError as error: print(error.what)"
+    )
+    env = {**os.environ, "PYTHONPATH": str(Path(formats.__file__).parents[2])}
+    argument = [sys.executable, "-c", code, str(tmp_path / "m")]
+    done = subprocess.run(argument, capture_output=True, text=True, check=False, env=env)
+    assert "preprocess is defined in the program that was started" in done.stdout, done.stderr
+
+
+def test_a_file_is_never_replaced_by_the_folder_of_a_chain(tmp_path: Path) -> None:
+    save(linear(), tmp_path / "m")
+    with pytest.raises(RegistryError, match="a file stands where the folder"):
+        save(linear(), tmp_path / "m", preprocess=json.loads)
 
 
 # --- refusals -------------------------------------------------------------------------------------------------------------
@@ -311,6 +398,37 @@ def test_mlem_loads_what_was_saved_as_pickle_and_describes_the_model_the_same(tm
     assert [each for each in ours["requirements"] if each["module"] == "sklearn"] == [
         each for each in theirs["requirements"] if each["module"] == "sklearn"
     ]
+
+
+@needs_mlem
+def test_mlem_loads_a_chain_that_was_saved_as_pickle_and_describes_it_the_same(tmp_path: Path) -> None:
+    scaler = StandardScaler().fit(TABLE.to_numpy())
+    model = LinearRegression().fit(scaler.transform(TABLE.to_numpy()), TARGET)
+    cases = {
+        "text": {"sample_data": json.dumps(TABLE.to_numpy().tolist()), "preprocess": json.loads},
+        "scaled": {"sample_data": TABLE.to_numpy(), "preprocess": scaler, "postprocess": statistics.fmean},
+    }
+    for name, options in cases.items():
+        save(model, tmp_path / name, format="pickle", **options)
+    with (tmp_path / "cases").open("wb") as stream:
+        pickle.dump((model, cases), stream)
+    code = (
+        "import sys, json, pickle; from mlem.api import load_meta, save\n"
+        "model, cases = pickle.load(open(sys.argv[1] + '/cases', 'rb')); answers = []\n"
+        "for name, options in cases.items():\n"
+        "    ours = load_meta(sys.argv[1] + '/' + name); ours.load_value()\n"
+        "    theirs = save(model, sys.argv[1] + '/theirs_' + name, **options)\n"
+        "    one, two = ours.predict(options['sample_data']), theirs.predict(options['sample_data'])\n"
+        "    held_here = ours.processors_raw\n"
+        "    for held in held_here.values():\n"
+        "        for call in held['methods'].values(): [each.pop('kw_only', None) for each in call['args']]  # MLEM leaves it out\n"
+        "    answers.append([getattr(one, 'tolist', lambda: one)(), getattr(two, 'tolist', lambda: two)(), held_here, theirs.processors_raw, ours.call_orders == theirs.call_orders])\n"
+        "print('ANSWER', json.dumps(answers))"
+    )
+    for ours, theirs, our_processors, their_processors, orders in mlem(code, tmp_path):
+        assert ours == pytest.approx(theirs)
+        assert our_processors == their_processors
+        assert orders
 
 
 @needs_mlem

@@ -48,6 +48,7 @@ COMMANDS = {
         "load": "use:load",
         "predict": "use:predict",
         "fetch": "use:fetch",
+        "checkenv": "use:checkenv",
         "cache": "cache:cache",
         "export": "cache:export",
         "import": "cache:import_",

@@ -1,4 +1,4 @@
-"""Commands that use a model: load, predict, fetch."""
+"""Commands that use a model: load, predict, fetch, checkenv."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from registry.cli import options
+from registry.cli.app import FAILED
 from registry.errors import RegistryError
 
 
@@ -127,3 +128,44 @@ def fetch(
         options.print_json({"folder": str(folder)})
     else:
         click.echo(folder)
+
+
+@click.command()
+@_selected
+@click.option(
+    "--requirements",
+    type=click.Choice(["strict", "compatible", "ignore"]),
+    help="Which versions do: the exact ones, those of the same major number (the default), any.",
+)
+def checkenv(
+    name: str,
+    stage: str | None,
+    version: str | None,
+    rev: str | None,
+    repo: str,
+    as_json: bool,
+    requirements: str | None,
+) -> int:
+    """Tell whether NAME would load here: its packages and their versions, without fetching the model.
+
+    Ends with 1 where it would not, and prints the command that installs what is missing.
+    """
+    from registry.api.checkenv import checkenv as ask
+    from registry.render.table import table
+
+    found = ask(name, stage, version, rev, repo, requirements=requirements)
+    needs = [
+        {"package": need.package, "wanted": need.wanted, "installed": need.installed, "verdict": need.verdict}
+        for need in found.needs
+    ]
+    if as_json:
+        told = {
+            "name": found.resolved.name,
+            "version": found.resolved.version,
+            "loads": found.loads,
+            "rule": found.rule,
+        }
+        options.print_json({**told, "needs": needs, "problems": list(found.problems), "install": found.install or None})
+    else:
+        click.echo("\n".join(filter(None, (table(needs), *found.problems, found.install))))
+    return 0 if found.loads else FAILED

@@ -7,12 +7,14 @@ format imports its framework only to load, describe or save. Metadata never deci
 
 from __future__ import annotations
 
+import builtins
 import io
 import re
-from collections.abc import Iterable, Mapping
+import warnings
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, cast
 
 from registry.errors import Refused, RegistryError
 from registry.metafile import MAIN, Metafile, Processor, Requirement
@@ -91,8 +93,16 @@ class Saved:
     """Modules the bytes need that no installed package provides."""
 
 
+class PartialModel(UserWarning):
+    """What was loaded is the model alone, without the pre- and postprocessors that were saved with it."""
+
+
 class Format(Protocol):
-    """How models of one framework are loaded and saved."""
+    """How models of one framework are loaded and saved.
+
+    A format whose object lacks a method that the interface names also has `bind(model, method)`, which gives the
+    callable for that name (see `bound`).
+    """
 
     def load(self, metafile: Metafile, processor: str, files: Mapping[str, File], trust: Trust) -> object:
         """The framework's own object of one processor; `files` by MLEM's artifact name within it.
@@ -149,16 +159,67 @@ def find_for(model: object) -> Format:
     )
 
 
-def load_model(metafile: Metafile, files: Mapping[str, File], trust: Trust, where: str = "") -> object:
+def load_model(
+    metafile: Metafile, files: Mapping[str, File], trust: Trust, where: str = "", requirements: str | None = None
+) -> object:
     """The framework's own object of the processor `model`; `files` by the metafile's artifact names, verified before.
 
-    Pre- and postprocessors are not loaded: `metafile.call_orders` says which there are.
+    Pre- and postprocessors are not loaded: where there are some, it warns. `requirements` is the rule for installed
+    versions (`registry.formats.environment`).
     """
+    if any(name != MAIN for order in metafile.call_orders.values() for name, _ in order):
+        warnings.warn(
+            "the model has pre- or postprocessors, which registry.load leaves out; registry.load_model applies them",
+            PartialModel,
+            stacklevel=4,
+        )
+    return load_processors(metafile, files, trust, where, requirements, (MAIN,))[MAIN]
+
+
+def load_processors(
+    metafile: Metafile,
+    files: Mapping[str, File],
+    trust: Trust,
+    where: str = "",
+    requirements: str | None = None,
+    names: Iterable[str] = (),
+) -> dict[str, object]:
+    """The objects of the processors `names`, or of all that calls go through.
+
+    Each is known, admitted by the policy and has what it needs before any of them is deserialised.
+    """
+    from registry.formats import environment, pickles
+
+    wanted = dict.fromkeys(names) or dict.fromkeys((MAIN, *(n for o in metafile.call_orders.values() for n, _ in o)))
     try:
-        return find(metafile.model_type).load(metafile, MAIN, processor_files(metafile, MAIN, files), trust)
+        for name in wanted:
+            find(metafile.processors[name].type)
+            if metafile.processors[name].io in pickles.READERS:
+                pickles.require_allowed(trust, metafile.processors[name].io)
+        held = {name: processor_files(metafile, name, files) for name in wanted}
+        environment.require(metafile, requirements)
+        return {
+            name: find(metafile.processors[name].type).load(metafile, name, own, trust) for name, own in held.items()
+        }
     except RegistryError as error:
         error.where = error.where or where
         raise
+
+
+def bound(model_type: str, model: object, method: str) -> Callable[..., Any]:
+    """What to call for a method of a loaded object; raises `RegistryError` where it has none.
+
+    That is what the format's `bind(model, method)` gives, where it has this hook and gives something; else the object
+    itself for `__call__`, and its attribute of that name for any other.
+    """
+    hook = getattr(find(model_type), "bind", None)
+    call = hook(model, method) if hook is not None else None
+    if call is None:
+        call = model if method == "__call__" else getattr(model, method, None)
+    if not builtins.callable(call):  # the module `callable` of this package hides it here
+        kind = f"{type(model).__module__}.{type(model).__qualname__}"
+        raise RegistryError(f"a {kind} has no method {method[:80]!r}", "", "save the model again")
+    return cast("Callable[..., Any]", call)
 
 
 def processor_files(metafile: Metafile, processor: str, files: Mapping[str, File]) -> dict[str, File]:

@@ -33,7 +33,7 @@ def interface(model: object, sample_data: object = None) -> Interface:
         names = ["predict", *(["predict_proba"] if hasattr(model, "predict_proba") else [])]
     else:
         names = ["transform"]
-    return Interface(MappingProxyType({name: _method(name, getattr(model, name), sample_data) for name in names}))
+    return Interface(MappingProxyType({name: describe(name, getattr(model, name), sample_data) for name in names}))
 
 
 def _predicts(model: object) -> bool:
@@ -45,7 +45,11 @@ def _predicts(model: object) -> bool:
     return hasattr(model, "predict") and not hasattr(model, "transform")
 
 
-def _method(name: str, method: Callable[..., object], sample: object) -> Method:
+def describe(name: str, method: Callable[..., object], sample: object) -> Method:
+    """A method, or any callable under a name: its arguments, and with a sample the types of the first and the result.
+
+    Raises `TypeError` for a callable that does not tell its arguments.
+    """
     inner = getattr(method, "__wrapped__", method)
     spec = inspect.getfullargspec(inner if name != "transform" else method)
     names = [each for each in spec.args if each != "self"]

@@ -9,6 +9,7 @@ is one file `data`, ours.
 
 from __future__ import annotations
 
+import io
 import pickle
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -20,24 +21,24 @@ from registry.metafile import Metafile
 _REFERENCE = ".io"
 
 
-def require_allowed(trust: Trust, io: str) -> None:
+def require_allowed(trust: Trust, kind: str) -> None:
     """Refuse the pickle family where the policy does not admit it."""
     if trust.pickle == "pinned" or (trust.pickle == "signed" and trust.signed):
         return
     unsigned = "; this model's chain is not signed" if trust.pickle == "signed" else ""
     raise Refused(
         "format-allowed",
-        f"{io} runs code when it is read, and policy key formats.pickle is {trust.pickle!r}{unsigned}",
+        f"{kind} runs code when it is read, and policy key formats.pickle is {trust.pickle!r}{unsigned}",
         "",
         "save the model with registry.save (skops), or have formats.pickle in policy.yaml changed",
     )
 
 
-def load(io: str, metafile: Metafile, files: Mapping[str, File], trust: Trust) -> object:
-    """The object stored by `io`, one of `READERS`; raises `RegistryError` for bytes that are no such file."""
-    require_allowed(trust, io)
+def load(kind: str, metafile: Metafile, files: Mapping[str, File], trust: Trust) -> object:
+    """The object stored as `kind`, one of `READERS`; raises `RegistryError` for bytes that are no such file."""
+    require_allowed(trust, kind)
     try:
-        return READERS[io](files)
+        return READERS[kind](files)
     except RegistryError:
         raise
     except ModuleNotFoundError as error:
@@ -46,7 +47,7 @@ def load(io: str, metafile: Metafile, files: Mapping[str, File], trust: Trust) -
         ) from error
     except Exception as error:
         raise RegistryError(
-            f"the artifact could not be read as {io}: {type(error).__name__}: {str(error)[:300]}",
+            f"the artifact could not be read as {kind}: {type(error).__name__}: {str(error)[:300]}",
             "",
             f"load with the versions it was saved with: {install_line(metafile)}",
         ) from error
@@ -116,6 +117,20 @@ def missing(error: ImportError, extra: str) -> RegistryError:
         "",
         f"pip install 'git-model-registry[{extra}]'",
     )
+
+
+class Recorder(pickle.Pickler):
+    """A pickler that writes the same bytes as `pickle.dump` and notes which top-level modules they need."""
+
+    def __init__(self, stream: io.BytesIO) -> None:
+        super().__init__(stream)
+        self.modules: set[str] = set()
+
+    def reducer_override(self, obj: Any) -> Any:
+        """Note the module; pickle does the rest."""
+        named = obj if isinstance(getattr(obj, "__module__", None), str) else type(obj)
+        self.modules.add(named.__module__.partition(".")[0])
+        return NotImplemented
 
 
 READERS: dict[str, Callable[[Mapping[str, File]], object]] = {

@@ -6,8 +6,8 @@ no code (https://skops.readthedocs.io); which types may stand in one is decided 
 
 from __future__ import annotations
 
+import hashlib
 import io
-import pickle
 import zipfile
 from collections.abc import Mapping
 from typing import Any
@@ -57,7 +57,7 @@ class Sklearn:
 def _load_skops(metafile: Metafile, data: bytes, trust: Trust) -> object:
     skops = _skops()
     try:
-        named = skops.get_untrusted_types(data=data)
+        named = _types_in(data, skops)
     except Exception as error:
         raise _unreadable(error, metafile) from error
     refused = trusted_types.untrusted(named, trust.skops_trusted)
@@ -76,6 +76,26 @@ def _load_skops(metafile: Metafile, data: bytes, trust: Trust) -> object:
         ) from error
     except Exception as error:
         raise _unreadable(error, metafile) from error
+
+
+_types: dict[bytes, list[str]] = {}
+"""What skops said of the files that were asked about, by their bytes' SHA-256; the oldest go first."""
+_KEPT = 256
+
+
+def _types_in(data: bytes, skops: Any) -> list[str]:
+    """The types in a file that skops itself does not trust.
+
+    Asking costs as much as loading and depends on the bytes alone, so an answer is kept for bytes of the same SHA-256,
+    taken from the very bytes that are then loaded; `loads` holds the file against the answer again.
+    """
+    key = hashlib.sha256(data).digest()
+    if key not in _types:
+        named = skops.get_untrusted_types(data=data)
+        while len(_types) >= _KEPT:
+            _types.pop(next(iter(_types)), None)
+        _types[key] = named
+    return _types[key]
 
 
 def _unreadable(error: Exception, metafile: Metafile) -> RegistryError:
@@ -114,7 +134,7 @@ def _dump(model: object, kind: str) -> tuple[bytes, set[str], tuple[str, ...]]:
 
 def _pickled(model: object, kind: str) -> tuple[bytes, set[str]]:
     stream = io.BytesIO()
-    recorder = _Recorder(stream)
+    recorder = pickles.Recorder(stream)
     try:
         recorder.dump(model)
     except Exception as error:
@@ -124,23 +144,10 @@ def _pickled(model: object, kind: str) -> tuple[bytes, set[str]]:
             "keep functions and classes of the model in an importable module",
         ) from error
     if kind == "simple_pickle":
-        return stream.getvalue(), recorder.modules
+        return stream.getvalue(), recorder.modules | {"sklearn"}
     joined = io.BytesIO()
     pickles.needed("joblib", EXTRA).dump(model, joined)
-    return joined.getvalue(), recorder.modules | {"joblib"}
-
-
-class _Recorder(pickle.Pickler):
-    """A pickler that writes the same bytes as `pickle.dump` and notes which modules they need."""
-
-    def __init__(self, stream: io.BytesIO) -> None:
-        super().__init__(stream)
-        self.modules = {"sklearn"}
-
-    def reducer_override(self, obj: Any) -> Any:
-        named = obj if isinstance(getattr(obj, "__module__", None), str) else type(obj)
-        self.modules.add(named.__module__.partition(".")[0])
-        return NotImplemented
+    return joined.getvalue(), recorder.modules | {"joblib", "sklearn"}
 
 
 def _skops() -> Any:
