@@ -22,8 +22,10 @@ test: $(READY) $(ORACLE)/.ready ## Lint, types, tests, coverage
 	REGISTRY_MLEM_PYTHON=$$($(ORACLE)/bin/python -c 'import mlem, sys; print(sys.executable)' 2>/dev/null || true) \
 	  $(BIN)/python -m pytest -n auto --dist loadfile --cov --cov-report=term
 
-test-slow: $(READY) ## Tests that need minutes
-	$(BIN)/python -m pytest -m slow
+test-slow: $(READY) $(ORACLE)/.frameworks ## Tests that need minutes, or the large frameworks
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,slow]'
+	REGISTRY_MLEM_PYTHON=$$($(ORACLE)/bin/python -c 'import mlem, sys; print(sys.executable)' 2>/dev/null || true) \
+	  $(BIN)/python -m pytest -m slow
 
 bench: $(READY) ## Measure the speed against gto and plain git
 	$(BIN)/python benchmarks/run.py
@@ -48,4 +50,9 @@ $(ORACLE)/.ready: tests/mlem-pins.txt
 	@$(PYTHON) -m venv $(ORACLE)
 	@$(ORACLE)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/mlem-pins.txt || \
 	  echo 'MLEM cannot be installed here: the tests against it are skipped' >&2
+	@touch $@
+
+$(ORACLE)/.frameworks: $(ORACLE)/.ready tests/mlem-frameworks.txt
+	@$(ORACLE)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/mlem-frameworks.txt || \
+	  echo 'The frameworks cannot be had here: their tests against MLEM are skipped' >&2
 	@touch $@

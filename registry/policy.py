@@ -44,6 +44,8 @@ class Formats(BaseModel):
     """The pickle family: every pinned one, those whose chain is signed (none, until signatures are verified), none."""
     skops_trusted: tuple[str, ...] = ()
     """Types in skops files that are trusted beyond those of scikit-learn, numpy and scipy."""
+    torch_weights_only: bool = True
+    """Whether torch's admitted pickles may hold tensors and plain containers only."""
 
 
 class Unknown(NamedTuple):
@@ -141,6 +143,8 @@ def _formats(place: Place) -> dict[str, Any]:
         found["pickle"] = _one_of(pickle, ("pinned", "signed", "never"))
     if (types := place.find("skops_trusted")) is not None:
         found["skops_trusted"] = _texts(types)
+    if (weights := place.find("torch_weights_only")) is not None:
+        found["torch_weights_only"] = weights.boolean()
     return found
 
 

@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "registry"
 LAYERS = (
     ("errors", "findings"),
     (
-        "annotations", "commit", "containment", "datatypes", "document", "hosts", "interface", "interfacediff", "linkfile", "metafile", "names",
+        "annotations", "commit", "containment", "datatypes", "document", "external", "hosts", "interface", "interfacediff", "linkfile", "metafile", "names",
         "strictyaml", "substitution", "tags", "versions",
     ),
     ("policy", "state", "tagrules", "views"),

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
-from registry import cache
+from registry import cache, external
 from registry.api.linking import digest, read_model
 from registry.api.resolving import Resolved
 from registry.cache.files import VerifiedFile, kept
@@ -83,7 +83,7 @@ def _metafile(resolved: Resolved, file: VerifiedFile) -> Metafile:
         while len(_parsed) >= _FEW:
             _parsed.pop(next(iter(_parsed)), None)
         _parsed[key] = parse(file.read(), key[1])
-    return _parsed[key]
+    return external.complete(_parsed[key], resolved.artifacts)
 
 
 def _files(

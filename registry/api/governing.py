@@ -38,7 +38,8 @@ def policy_at(project: Project, commit: str) -> Policy:
 
 def trust_of(policy: Policy) -> Trust:
     """What the loader admits. No chain counts as signed: signatures are not verified yet."""
-    return Trust(pickle=policy.formats.pickle, skops_trusted=policy.formats.skops_trusted)
+    found = policy.formats
+    return Trust(found.pickle, found.skops_trusted, found.torch_weights_only)
 
 
 def spellings(address: Address) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
+from registry import external
 from registry.api.governing import current_policy, require_trusted
 from registry.api.project import open_project
 from registry.errors import NotFound, Refused, RegistryError
@@ -136,9 +137,11 @@ def read_model(source: Source, commit: str, path: str) -> Model:
         )
     held = found[next(each for each in tried if each in found)]
     data = read_small(source, held, where)
-    metafile = parse(data, f"{where}:{held.path}")
-    paths = artifact_paths(metafile, held.path)
+    named = parse(data, f"{where}:{held.path}")
+    paths = artifact_paths(external.complete(named, external.unnamed(named)), held.path)
     files = locate(source, commit, list(paths.values()))
+    metafile = external.complete(named, {name for name, each in paths.items() if each in files})
+    paths = {name: paths[name] for name in metafile.artifacts}
     for name, each in paths.items():
         if each not in files:
             raise NotFound(

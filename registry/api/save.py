@@ -54,7 +54,7 @@ def save(
     """Write the artifact `<path>` and its metafile `<path>.mlem`; folders are made, existing files replaced.
 
     `sample_data` is what the methods take, so that their data types are known: each is called once on it. `format` is
-    `skops` (the default), `pickle` (which MLEM reads too) or `joblib`. `params` are kept in the metafile; names that
+    the framework's safest where it is left out. `params` are kept in the metafile; names that
     begin with `artifact.` are reserved. `preprocess` and `postprocess` are applied by `registry.load_model`: a function
     of an importable module or a transformer for all methods, or a dict of them by method; then `<path>` is a folder
     with one file for each, and `sample_data` is what the first of them takes. Raises `RegistryError`; warns where a
@@ -90,7 +90,7 @@ def _names(chain: Chain, target: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for prefix, part in _prefixed(chain):
         home = f"{target}/{prefix}".rstrip("/")
-        single = len(part.artifacts) == 1
+        single = len(part.artifacts) == 1 and part.processor.type != "files"
         found |= {f"{prefix}{name}": home if single else f"{home}/{name}" for name in part.artifacts}
     return found
 

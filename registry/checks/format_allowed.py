@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from registry.checks.subject import Subject
 from registry.findings import WARNING, Finding
 
-PICKLES = frozenset({"simple_pickle", "pickle", "joblib", "torch_io"})
+PICKLES = frozenset({"simple_pickle", "pickle", "joblib", "torch_io", "torch_export"})
 """How a metafile names the bytes that run code when they are read."""
 
 

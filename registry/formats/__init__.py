@@ -27,9 +27,20 @@ BUILT_IN = {
     "sklearn": "registry.formats.sklearn:Sklearn",
     "sklearn_pipeline": "registry.formats.sklearn:Sklearn",
     "sklearn_transformer": "registry.formats.sklearn:Sklearn",
+    "xgboost": "registry.formats.xgboost:XGBoost",
+    "lightgbm": "registry.formats.lightgbm:LightGBM",
+    "catboost": "registry.formats.catboost:CatBoost",
+    "onnx": "registry.formats.onnx:Onnx",
+    "torch": "registry.formats.torch:Torch",
+    "safetensors": "registry.formats.safetensors:Safetensors",
+    "file": "registry.formats.files:Files",
+    "files": "registry.formats.files:Files",
     "callable": "registry.formats.callable:Callable",
 }
-"""Model type to class, known without a scan of the installed packages; `pyproject.toml` names the same."""
+"""Model type to class, known without a scan of the installed packages; `pyproject.toml` names the same.
+
+`find_for` asks them in this order: a callable is what nothing else knows.
+"""
 
 _REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9._+!-]+")
 
@@ -75,6 +86,8 @@ class Trust:
     """`pinned`: every pinned pickle; `signed`: only where the link's chain is signed; `never`."""
     skops_trusted: tuple[str, ...] = ()
     """Types in skops files that are trusted beyond those of scikit-learn, numpy and scipy."""
+    torch_weights_only: bool = True
+    """Whether torch's admitted pickles may hold tensors and plain containers only."""
     signed: bool = False
     """Whether this model's chain is signed."""
 
@@ -153,9 +166,9 @@ def find_for(model: object) -> Format:
                 return found
     kind = f"{type(model).__module__}.{type(model).__qualname__}"
     raise RegistryError(
-        f"no format saves a {kind}; scikit-learn's models are saved",
+        f"no format saves a {kind}",
         "",
-        f"pass a scikit-learn model, or install a package with an entry point in {GROUP}",
+        f"pass a model of {', '.join(sorted(BUILT_IN))}, or install a package with an entry point in {GROUP}",
     )
 
 

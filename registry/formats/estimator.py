@@ -8,7 +8,7 @@ result get their data types; without, they stay unspecified.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -33,7 +33,16 @@ def interface(model: object, sample_data: object = None) -> Interface:
         names = ["predict", *(["predict_proba"] if hasattr(model, "predict_proba") else [])]
     else:
         names = ["transform"]
-    return Interface(MappingProxyType({name: describe(name, getattr(model, name), sample_data) for name in names}))
+    return described({name: getattr(model, name) for name in names}, sample_data)
+
+
+def described(methods: Mapping[str, Callable[..., object]], sample_data: object = None) -> Interface:
+    """The interface of methods by name, of whatever framework; each is called once on sample data that is not None."""
+    try:
+        found = {name: describe(name, called, sample_data) for name, called in methods.items()}
+    except TypeError as error:
+        raise RegistryError(f"the model does not say what it takes: {error}", "", "wrap it in a function") from None
+    return Interface(MappingProxyType(found))
 
 
 def _predicts(model: object) -> bool:

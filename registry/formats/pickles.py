@@ -15,10 +15,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from registry.errors import Refused, RegistryError
-from registry.formats import File, Trust, install_line, only_file
+from registry.formats import File, Trust, install_line, only_file, references
 from registry.metafile import Metafile
-
-_REFERENCE = ".io"
 
 
 def require_allowed(trust: Trust, kind: str) -> None:
@@ -38,7 +36,7 @@ def load(kind: str, metafile: Metafile, files: Mapping[str, File], trust: Trust)
     """The object stored as `kind`, one of `READERS`; raises `RegistryError` for bytes that are no such file."""
     require_allowed(trust, kind)
     try:
-        return READERS[kind](files)
+        return READERS[kind](files, metafile, trust)
     except RegistryError:
         raise
     except ModuleNotFoundError as error:
@@ -53,50 +51,47 @@ def load(kind: str, metafile: Metafile, files: Mapping[str, File], trust: Trust)
         ) from error
 
 
-def _simple(files: Mapping[str, File]) -> object:
+def _simple(files: Mapping[str, File], _metafile: Metafile, _trust: Trust) -> object:
     with only_file(files, "data").open() as stream:
         return pickle.load(stream)  # noqa: S301 - admitted by policy, bytes verified
 
 
-def _joblib(files: Mapping[str, File]) -> object:
+def _joblib(files: Mapping[str, File], _metafile: Metafile, _trust: Trust) -> object:
     joblib = needed("joblib", "sklearn")
     with only_file(files, "data").open() as stream:
         return joblib.load(stream)
 
 
-def _dilled(files: Mapping[str, File]) -> object:
+def _dilled(files: Mapping[str, File], metafile: Metafile, trust: Trust) -> object:
     dill = needed("dill", "callable")
     if "data.pkl" not in files:
         raise RegistryError(
             f"artifact 'data.pkl' is missing, found {', '.join(sorted(files))}", "", "save the model again"
         )
-    references = _references(files)
+    found = _references(files, metafile, trust)
 
     class Unpickler(dill.Unpickler):  # type: ignore[misc, name-defined] # dill has no types
         def persistent_load(self, pid: str) -> object:
-            return references[pid]
+            return found[pid]
 
     with files["data.pkl"].open() as stream:
         return Unpickler(stream).load()
 
 
-def _references(files: Mapping[str, File]) -> dict[str, object]:
+def _references(files: Mapping[str, File], metafile: Metafile, trust: Trust) -> dict[str, object]:
     """The objects that stand beside a dill pickle, each read by the format its `.io` file names."""
     found = {}
     for name in sorted(files):
-        if not name.endswith(_REFERENCE) or name == "data.pkl":
+        if not name.endswith(references.SUFFIX) or name == "data.pkl":
             continue
-        key = name[: -len(_REFERENCE)]
+        key = name[: -len(references.SUFFIX)]
         writer = files[name].read()[:500].decode("utf-8", "replace")
-        if writer not in REFERENCED:
-            raise RegistryError(
-                f"a part of the model was written by {writer!r}, which is not read here; it was not imported",
-                "",
-                f"save the model again; read are {', '.join(sorted(REFERENCED))}",
-            )
         prefix = f"{key}_"
         own = {other[len(prefix) :]: files[other] for other in files if other.startswith(prefix)}
-        found[key] = READERS[REFERENCED[writer]](own)
+        if writer in REFERENCED:
+            found[key] = READERS[REFERENCED[writer]](own, metafile, trust)
+        else:
+            found[key] = references.read(own, writer, trust, metafile.requirements)
     return found
 
 
@@ -133,11 +128,11 @@ class Recorder(pickle.Pickler):
         return NotImplemented
 
 
-READERS: dict[str, Callable[[Mapping[str, File]], object]] = {
+READERS: dict[str, Callable[[Mapping[str, File], Metafile, Trust], object]] = {
     "simple_pickle": _simple,
     "pickle": _dilled,
     "joblib": _joblib,
 }
 """The `io` types of the family."""
-REFERENCED = {"mlem.core.model.SimplePickleIO": "simple_pickle", "mlem.contrib.callable.PickleModelIO": "pickle"}
-"""MLEM's classes that may have written a referenced object, by the name it writes down."""
+REFERENCED = dict(zip(references.PICKLED, ("simple_pickle", "pickle"), strict=True))
+"""MLEM's classes that pickle a referenced object, by the name they write down; `references` has those of frameworks."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from registry.datatypes import Array, Binary, DataType, Dict, Items, Number, Primitive, Table, Tensor
 from registry.errors import RegistryError
+from registry.formats import matrices
 
 _PRIMITIVES = (int, str, bool, complex, float, type(None))
 
@@ -26,7 +27,7 @@ def infer(value: object) -> DataType:
         return _dict(value)
     if isinstance(value, bytes):
         return Binary()
-    found = _numpy(value) or _pandas(value) or _scipy(value) or _torch(value)
+    found = _numpy(value) or _pandas(value) or _scipy(value) or _torch(value) or matrices.infer(value, infer)
     if found is None:
         raise _unknown(f"a {type(value).__module__}.{type(value).__qualname__}")
     return found
