@@ -14,16 +14,19 @@ import registry
 HEAVY = {
     "click",
     "dulwich",
+    "fsspec",
     "git",
     "gto",
     "joblib",
     "numpy",
     "pandas",
     "pydantic",
+    "requests",
     "ruamel",
     "scmrepo",
     "skops",
     "sklearn",
+    "urllib3",
     "yaml",
 }
 LOOK = "import sys, json; print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})), file=sys.stderr)"

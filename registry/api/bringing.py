@@ -22,7 +22,7 @@ from registry.errors import GitError, NotFound, Refused, RegistryError
 from registry.git.source import Source
 from registry.linkfile import Pin
 from registry.metafile import Metafile, artifact_paths, parse
-from registry.stores import Held, openings
+from registry.stores import LFS, Held, openings
 
 METAFILE = "metafile"
 _FEW = 64
@@ -139,6 +139,7 @@ def _transfer(
                 where,
                 "write the link again with `registry link`",
             )
+        _require_same(key, missing[key], held[key], where)
     opened = openings(source, resolved.source_commit, list(held.values()))
     wanted = [
         Wanted(pin.sha256, partial(opened, held[key]), key, where, _size(pin, held[key]))
@@ -146,6 +147,17 @@ def _transfer(
     ]
     transfer(wanted, step)
     enforce()
+
+
+def _require_same(key: str, pin: Pin, held: Held, where: str) -> None:
+    """Raise `Refused` where a Git LFS pointer names other bytes than the pin: nothing needs to be downloaded."""
+    if held.store == LFS and held.key != pin.sha256:
+        raise Refused(
+            "digest-matches",
+            f"{key}: the Git LFS object is {held.key[:80]}, the link pins SHA-256 {pin.sha256}",
+            where,
+            "do not use it: find out who changed it, or link the new revision in a pull request",
+        )
 
 
 def _size(pin: Pin, held: Held) -> int | None:

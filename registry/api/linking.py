@@ -13,21 +13,23 @@ from pathlib import Path
 from registry import external
 from registry.api.governing import current_policy, require_trusted
 from registry.api.project import open_project
+from registry.cache.transfer import Step
 from registry.errors import NotFound, Refused, RegistryError
 from registry.git.source import Revision, Source
 from registry.linkfile import Link, format_link
 from registry.metafile import Metafile, artifact_paths, parse
 from registry.names import link_paths, require_artifact
 from registry.policy import Policy
-from registry.stores import GIT, Held, Opening, locate, openings
+from registry.stores import GIT, LFS, URL, Held, Opening, locate, openings
+from registry.stores.digests import digests
 from registry.stores.git_blob import GitBlobs, require_content
+from registry.stores.url import Urls
 from registry.strictyaml import LIMIT
 from registry.urls import Address, file_url, has_credentials, redacted
 from registry.urls import parse as parse_address
 
 EXTENSION = ".mlem"
 _OLD_EXTENSION = ".mlem.yaml"
-_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -57,12 +59,21 @@ class Model:
     """Its artifacts by the name the metafile gives them."""
 
 
-def link(source: str, target: str, *, source_project: str, rev: str, project: str | PathLike[str] = ".") -> Linked:
+def link(
+    source: str,
+    target: str,
+    *,
+    source_project: str,
+    rev: str,
+    project: str | PathLike[str] = ".",
+    progress: Step | None = None,
+) -> Linked:
     """Link the model `source` of the repository `source_project` at `rev` as the artifact `target`.
 
     The revision must be held by a branch or tag; every file's SHA-256 and git object id is written into the link. The
     file is written and never committed. The source must be one that the policy of `HEAD` trusts, as it must be for the
-    loader: asked before anything is fetched. Raises `RegistryError`, `NotFound`, `Refused`; then nothing was written.
+    loader: asked before anything is fetched. `progress` is told how far the reading of each file is: its name, bytes so
+    far, bytes in all where known. Raises `RegistryError`, `NotFound`, `Refused`; then nothing was written.
     """
     require_artifact(target)
     root = registry_root(project)
@@ -84,7 +95,7 @@ def link(source: str, target: str, *, source_project: str, rev: str, project: st
         path=model.path,
         project=file_url(address.text) if address.local else address.text,
         rev=rev,
-        params={"commit": revision.commit, **pins(opened, revision.commit, model)},
+        params={"commit": revision.commit, **pins(opened, revision.commit, model, progress)},
     )
     path = root / link_paths(target)[0]
     _require_only(root, target)
@@ -149,7 +160,13 @@ def read_model(source: Source, commit: str, path: str) -> Model:
                 f"{where}:{held.path}",
                 "commit the file, or push it with the tool that tracks it",
             )
-    return Model(held.path, held.key, data, metafile, {name: files[each] for name, each in paths.items()})
+    held_files = {name: _sized(files[each], metafile.artifacts[name].size) for name, each in paths.items()}
+    return Model(held.path, held.key, data, metafile, held_files)
+
+
+def _sized(held: Held, said: int | None) -> Held:
+    """The size of what a URL names is what the metafile says."""
+    return held._replace(size=said) if held.store == URL else held
 
 
 def _metafiles(path: str) -> list[str]:
@@ -165,7 +182,7 @@ def read_small(source: Source, held: Held, where: str) -> bytes:
     return source.read(held.key, LIMIT, f"{where}:{held.path}")
 
 
-def pins(source: Source, commit: str, model: Model) -> dict[str, str]:
+def pins(source: Source, commit: str, model: Model, progress: Step | None = None) -> dict[str, str]:
     """The pins of a model: SHA-256 of its metafile and of each artifact, and how its store finds each.
 
     Raises `Refused` (`digest-matches`) where the metafile itself says another size or hash.
@@ -173,7 +190,7 @@ def pins(source: Source, commit: str, model: Model) -> dict[str, str]:
     found = {"metafile.sha256": hashlib.sha256(model.data).hexdigest(), "metafile.blob": model.blob}
     opened = openings(source, commit, list(model.files.values()))
     for name, held in model.files.items():
-        sha256, size = digest(source, model, name, opened)
+        sha256, size = digest(source, model, name, opened, progress)
         found[f"artifact.{name}.sha256"] = sha256
         if held.store == GIT:
             found[f"artifact.{name}.blob"] = held.key
@@ -183,32 +200,30 @@ def pins(source: Source, commit: str, model: Model) -> dict[str, str]:
     return found
 
 
-def digest(source: Source, model: Model, name: str, opened: Opening) -> tuple[str, int]:
-    """SHA-256 and size of one artifact, its size, MD5 and SHA-256 held against what the metafile says."""
+def digest(source: Source, model: Model, name: str, opened: Opening, progress: Step | None = None) -> tuple[str, int]:
+    """SHA-256 and size of one artifact, its size, MD5 and SHA-256 held against what metafile and pointer say."""
     held, said = model.files[name], model.metafile.artifacts[name]
-    where = f"{source.where}:{held.path}"
-    sha256, md5, size = hashlib.sha256(), hashlib.md5(usedforsecurity=False), 0
-    with opened(held, 0) as stream:
-        while block := stream.source.read(_CHUNK):
-            if not size:
-                require_content(block, held.path, where)
-            sha256.update(block)
-            md5.update(block)
-            size += len(block)
+    where = held.path if held.store == URL else f"{source.where}:{held.path}"
+    if held.store == URL and held.size is None:
+        held = held._replace(size=Urls().size(held))
+    found = digests(opened, held, f"artifact {name}", where, progress)
+    if held.store == GIT:
+        require_content(found.head, held.path, where)
     expected = model.metafile.params.get(f"artifact.{name}.sha256")
-    for what, want, got in (
-        ("size", said.size, size),
-        ("MD5", said.hash, md5.hexdigest()),
-        ("SHA-256", expected, sha256.hexdigest()),
+    for what, want, got, sayer in (
+        ("size", said.size, found.size, "metafile"),
+        ("MD5", said.hash, found.md5, "metafile"),
+        ("SHA-256", expected, found.sha256, "metafile"),
+        ("SHA-256", held.key if held.store == LFS else None, found.sha256, "Git LFS pointer"),
     ):
         if want is not None and str(want) != str(got):
             raise Refused(
                 "digest-matches",
-                f"artifact {name!r} has {what} {got}, its metafile says {want}",
+                f"artifact {name!r} has {what} {got}, its {sayer} says {want}",
                 where,
                 "save the model again, so that metafile and artifact belong together",
             )
-    return sha256.hexdigest(), size
+    return found.sha256, found.size
 
 
 def _require_only(root: Path, target: str) -> None:

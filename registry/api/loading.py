@@ -16,7 +16,7 @@ from registry.api.remembering import resolve_again
 from registry.cache.files import CHUNK, VerifiedFile, sha256_of, using
 from registry.errors import Refused, RegistryError
 from registry.formats import load_model
-from registry.metafile import artifact_paths
+from registry.metafile import laid_out_paths
 from registry.offline import offline as without_network
 
 __all__ = ["Fetched", "bring", "bring_metafile", "fetch", "lay_out", "load", "load_fetched"]
@@ -68,7 +68,8 @@ def fetch(
 ) -> Path:
     """Bring a model's verified files to disk and return the folder: `to`, else one of the cache.
 
-    The folder holds the metafile and the artifacts as they lie in the source. Raises as `load`.
+    The folder holds the metafile and the artifacts as they lie in the source, what a URL names under its
+    artifact's name. Raises as `load`.
     """
     with without_network(offline), using():
         fetched = bring(resolve_again(name, stage, version, rev, project), always=hashed_always(verify))
@@ -80,7 +81,7 @@ def lay_out(fetched: Fetched, folder: Path) -> Path:
     """Write verified files below a folder, where they differ from what lies there; never through a symlink in it."""
     path = fetched.resolved.link.path
     paths = {path: fetched.metafile_file}
-    for name, each in artifact_paths(fetched.metafile, path).items():
+    for name, each in laid_out_paths(fetched.metafile, path).items():
         paths[each] = fetched.files[name]
     base = str(Path(path).parent)
     targets = {folder / Path(each).relative_to(base): file for each, file in paths.items()}

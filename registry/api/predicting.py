@@ -11,6 +11,7 @@ from typing import Any
 from registry.api.loading import bring
 from registry.api.resolving import resolve
 from registry.api.serving import serve
+from registry.cache.transfer import Step
 from registry.datatypes import UNSPECIFIED, DataType, DMatrix, LightGBM, Opaque, Table, Tensor, Unspecified
 from registry.errors import RegistryError
 from registry.formats import install_line
@@ -31,13 +32,14 @@ def predict(
     rev: str | None = None,
     project: str | PathLike[str] = ".",
     method: str | None = None,
+    progress: Step | None = None,
 ) -> Any:
     """Call a model's method on rows of CSV (with a heading) or JSON (a list of objects or of lists).
 
     Columns are put in the order the interface names, others are left out; a missing one is an error that names it. A
     method that takes lists, dicts or plain values is given the JSON as it is. Raises as `load_model`.
     """
-    fetched = bring(resolve(name, stage, version, rev, project))
+    fetched = bring(resolve(name, stage, version, rev, project), step=progress)
     methods = fetched.metafile.interface.methods
     chosen = _method(methods, method, name)
     rows = _rows(text, methods[chosen], install_line(fetched.metafile))

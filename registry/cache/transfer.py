@@ -14,12 +14,12 @@ import random
 import stat
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, NamedTuple, Protocol
+from typing import IO, Any, NamedTuple, Protocol, TypeVar
 
 from registry import cache
 from registry.cache.files import CHUNK, LOCK, PART, beside, verified, write_stamp
@@ -33,9 +33,16 @@ PAUSE_S = 0.2
 """Seconds before the second try; each further pause doubles, and is shortened by chance."""
 LONGEST_PAUSE_S = 10.0
 
+T = TypeVar("T")
+
 
 class Transient(RegistryError):
     """A failure that may pass: it is worth another try."""
+
+    def __init__(self, what: str, where: str = "", fix: str = "", *, after: float = 0.0) -> None:
+        super().__init__(what, where, fix)
+        self.after = after
+        """Seconds that the server asks to wait before it."""
 
 
 class Readable(Protocol):
@@ -92,19 +99,20 @@ def transfer(wanted: Sequence[Wanted], step: Step | None = None, workers: int = 
             raise
 
 
-def retrying(attempt: Callable[[], Path], came: Callable[[], int]) -> Path:
+def retrying(attempt: Callable[[], T], came: Callable[[], int]) -> T:
     """Try until it is done; a `Transient` failure is the end after `TRIES` in which `came` did not grow."""
     tries, before = 0, came()
     while True:
         try:
             return attempt()
-        except Transient:
+        except Transient as error:
             now = came()
             tries = 1 if now > before else tries + 1
             before = now
             if tries >= TRIES:
                 raise
-            time.sleep(min(LONGEST_PAUSE_S, PAUSE_S * 2 ** (tries - 1)) * random.uniform(0.5, 1))  # noqa: S311 - no secret
+            pause = min(LONGEST_PAUSE_S, PAUSE_S * 2 ** (tries - 1)) * random.uniform(0.5, 1)  # noqa: S311 - no secret
+            time.sleep(max(pause, error.after))
 
 
 def _one(wanted: Wanted, step: Step | None) -> Path:
@@ -170,22 +178,35 @@ def _attempt(wanted: Wanted, path: Path, part: Path, step: Step | None) -> Path:
 def _copied(
     wanted: Wanted, source: Readable, sink: IO[bytes], digest: hashlib._Hash, begun: int, step: Step | None
 ) -> int:
+    """Write and hash what comes, each in a thread of its own while the next block is read."""
     length = begun
-    while block := source.read(CHUNK):
-        length += len(block)
-        if wanted.size is not None and length > wanted.size:
-            sink.truncate(0)
-            raise Refused(
-                "digest-matches",
-                f"{wanted.name} has more than the {wanted.size} bytes that are pinned",
-                wanted.where,
-                "do not use it: find out who changed it, or link the new revision in a pull request",
-            )
-        digest.update(block)
-        sink.write(block)
-        if step is not None:
-            step(wanted.name, length, wanted.size)
+    with ThreadPoolExecutor(2) as pool:
+        under_way: list[Future[Any]] = []
+        while block := source.read(CHUNK):
+            length += len(block)
+            for each in under_way:
+                each.result()
+            if wanted.size is not None and length > wanted.size:
+                sink.truncate(0)
+                raise Refused(
+                    "digest-matches",
+                    f"{wanted.name} has more than the {wanted.size} bytes that are pinned",
+                    wanted.where,
+                    "do not use it: find out who changed it, or link the new revision in a pull request",
+                )
+            under_way = [pool.submit(digest.update, block), pool.submit(_write, sink, block)]
+            if step is not None:
+                step(wanted.name, length, wanted.size)
+        for each in under_way:
+            each.result()
     return length
+
+
+def _write(sink: IO[bytes], block: bytes) -> None:
+    """Write all of it: an unbuffered file may take less at once."""
+    rest = memoryview(block)
+    while rest:
+        rest = rest[sink.write(rest) :]
 
 
 def _hashed(sink: IO[bytes]) -> tuple[hashlib._Hash, int]:

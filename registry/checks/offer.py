@@ -19,7 +19,8 @@ from registry.errors import GitError, NotFound, RegistryError
 from registry.git.batch import Batch, Head
 from registry.git.source import Source
 from registry.metafile import Metafile
-from registry.stores import Held
+from registry.stores import GIT, Held
+from registry.stores.lfs import ATTRIBUTES
 
 
 class Model(Protocol):
@@ -124,7 +125,8 @@ class Offer:
             except RegistryError as error:
                 self._models[place] = error
         models = [model for model in self._models.values() if not isinstance(model, RegistryError)]
-        files = list(dict.fromkeys(held.key for model in models for held in model.files.values()))
+        held = [held for model in models for held in model.files.values() if held.store == GIT]
+        files = list(dict.fromkeys(each.key for each in held))
         with suppress(GitError):  # told by the check of the file that did not come
             self.source.bring_blobs(oid for oid in files if oid not in self._digests)
             self._take(batch, [], files)
@@ -174,10 +176,6 @@ class Offer:
             self._digests[oid] = sink.digests()
         return self._digests[oid]
 
-    def size(self, model: Model) -> int:
-        """Bytes of a model's files. Raises `RegistryError`."""
-        return sum(self.digests(held.key).size for held in model.files.values())
-
     def _bring(self, commits: Sequence[str]) -> None:
         if self.source.mirror is not None and len(missing := self.source.missing(commits)) > 1:
             with suppress(GitError):
@@ -192,7 +190,7 @@ class Offer:
         paths: dict[str, list[str]] = {}
         for commit, path in places:
             if path.isprintable():
-                paths.setdefault(commit, []).extend((path, f"{path}.mlem"))
+                paths.setdefault(commit, []).extend((path, f"{path}.mlem", ATTRIBUTES))
         with suppress(GitError):  # told by the check of the model that cannot be read
             found = [self.source.entries(commit, each) for commit, each in paths.items()]
             oids = [entry.oid for each in found for entry in each.values() if entry.kind == _BLOB]

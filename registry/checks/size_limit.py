@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from registry.checks.elsewhere import stated_size
 from registry.checks.subject import Subject
 from registry.findings import WARNING, Finding
+from registry.stores import GIT
 
 
 class SizeLimit:
@@ -18,6 +20,10 @@ class SizeLimit:
 
     def run(self, subject: Subject) -> Iterator[Finding]:
         """One finding where all files of the model together are larger."""
-        size, limit = subject.source.size(subject.model), subject.policy.size_limit
+        source, limit = subject.source, subject.policy.size_limit
+        size = sum(
+            source.digests(held.key).size if held.store == GIT else stated_size(held)
+            for held in subject.model.files.values()
+        )
         if size > limit:
             yield subject.finding(self, f"the model has {size:,} bytes, the limit is {limit:,}", key="path")

@@ -86,8 +86,10 @@ def link(source: str, target: str, source_project: str, rev: str, pull_request: 
         _propose(source, target, source_project, rev, repo, as_json=as_json)
         return
     from registry.api.linking import link as make
+    from registry.cli.progress import Transfers
 
-    done = make(source, target, source_project=source_project, rev=rev, project=repo)
+    with Transfers(quiet=as_json) as transfers:
+        done = make(source, target, source_project=source_project, rev=rev, project=repo, progress=transfers.step)
     if as_json:
         options.print_json({"name": done.name, "path": str(done.path), "link": done.link.model_dump(mode="json")})
         return

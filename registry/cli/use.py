@@ -11,6 +11,7 @@ import click
 
 from registry.cli import options
 from registry.cli.app import FAILED
+from registry.cli.progress import Transfers
 from registry.errors import RegistryError
 
 
@@ -38,7 +39,8 @@ def load(name: str, stage: str | None, version: str | None, rev: str | None, rep
     from registry.api.resolving import resolve
 
     resolved = resolve(name, stage, version, rev, repo)
-    fetched = bring(resolved)
+    with Transfers(quiet=as_json) as transfers:
+        fetched = bring(resolved, step=transfers.step)
     model = load_fetched(fetched)
     told: dict[str, Any] = {
         "name": resolved.name,
@@ -96,7 +98,10 @@ def predict(
     from registry.api.predicting import predict as ask
 
     text = _read(data)
-    result = ask(name, text, stage=stage, version=version, rev=rev, project=repo, method=method)
+    with Transfers(quiet=as_json) as transfers:
+        result = ask(
+            name, text, stage=stage, version=version, rev=rev, project=repo, method=method, progress=transfers.step
+        )
     if as_json:
         options.print_json(result)
         return
@@ -121,9 +126,11 @@ def fetch(
     name: str, stage: str | None, version: str | None, rev: str | None, repo: str, as_json: bool, output: str
 ) -> None:
     """Write the verified files of NAME into a folder: the metafile and its artifacts, as they lie in the source."""
-    from registry.api.loading import fetch as bring
+    from registry.api.loading import bring, lay_out
+    from registry.api.resolving import resolve
 
-    folder = bring(name, stage, version, rev, repo, to=output)
+    with Transfers(quiet=as_json) as transfers:
+        folder = lay_out(bring(resolve(name, stage, version, rev, repo), step=transfers.step), Path(output))
     if as_json:
         options.print_json({"folder": str(folder)})
     else:

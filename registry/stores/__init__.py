@@ -17,10 +17,15 @@ from registry.errors import Refused, RegistryError
 from registry.git.source import Source
 
 GROUP = "registry.stores"
-GIT = "git"
-BUILT_IN = {GIT: "registry.stores.git_blob:GitBlobs"}
+GIT, LFS, URL = "git", "lfs", "url"
+BUILT_IN = {
+    GIT: "registry.stores.git_blob:GitBlobs",
+    LFS: "registry.stores.lfs:Lfs",
+    URL: "registry.stores.url:Urls",
+}
 """Store to class. `locate` asks those of `ORDER` in turn."""
-ORDER = (GIT,)
+ORDER = (URL, LFS, GIT)
+"""LFS before git, so that a pointer is not taken for the file."""
 
 
 class Held(NamedTuple):

@@ -11,8 +11,7 @@ from registry.git.objects import file_entry
 from registry.git.process import reader
 from registry.git.source import Source
 from registry.stores import Held, Opening
-
-_POINTER = b"version https://git-lfs.github.com/spec/"
+from registry.stores.lfs_pointer import BEGINS
 
 
 class GitBlobs:
@@ -38,8 +37,8 @@ class GitBlobs:
 
 def require_content(head: bytes, path: str, where: str) -> None:
     """Raise `Refused` (`artifact-in-git`) where a file's first bytes are a Git LFS pointer instead of its content."""
-    if head.startswith(_POINTER):
+    if head.startswith(BEGINS):
         raise Refused(
-            "artifact-in-git", f"{path} is a Git LFS pointer, not the model's bytes", where,
-            "commit the file itself: this version reads files that git holds",
+            "artifact-in-git", f"{path} is a Git LFS pointer, and no .gitattributes there says that git-lfs tracks it",
+            where, "track it with `git lfs track` and commit .gitattributes too, or commit the file itself",
         )  # fmt: skip
