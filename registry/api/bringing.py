@@ -14,6 +14,7 @@ from functools import partial
 
 from registry import cache, external
 from registry.api.linking import digest, read_model
+from registry.api.resident import FILE, keep_description
 from registry.api.resolving import Resolved
 from registry.cache.files import VerifiedFile, kept
 from registry.cache.transfer import Step, Wanted, transfer
@@ -89,6 +90,7 @@ def _metafile(resolved: Resolved, file: VerifiedFile) -> Metafile:
 def _files(
     resolved: Resolved, pins: Mapping[str, Pin], *, always: bool = False, step: Step | None = None
 ) -> dict[str, VerifiedFile]:
+    keep_description(resolved.link)
     for _ in range(_TRIES):
         paths = {key: path for key, pin in pins.items() if (path := kept(pin.sha256, always=always))}
         missing = {key: pin for key, pin in pins.items() if key not in paths}
@@ -104,7 +106,7 @@ def _from_source(resolved: Resolved, missing: Mapping[str, Pin], step: Step | No
     source = Source(resolved.source)
     written = {key: held for key, pin in missing.items() if (held := _held(key, pin))}
     if len(written) == len(missing):
-        with suppress(GitError):  # the server refuses ids, or no longer has them: the pinned commit says which
+        with suppress(GitError, NotFound):  # ids are refused, or gone: the pinned commit says which they are
             return _transfer(resolved, source, missing, written, step)
     return _transfer(resolved, source, missing, _of_commit(resolved, source, missing), step)
 
@@ -122,6 +124,8 @@ def _of_commit(resolved: Resolved, source: Source, wanted: Container[str]) -> di
         source.bring(resolved.source_commit)
     except NotFound as error:
         raise _gone(resolved, source, error) from None
+    if resolved.link.link_type == FILE:
+        raise NotFound(f"no store holds {resolved.link.path} any longer", place(resolved), "restore it where it was")
     model = read_model(source, resolved.source_commit, resolved.link.path)
     held = {METAFILE: Held(model.path, model.blob), **{f"artifact {name}": one for name, one in model.files.items()}}
     return {key: one for key, one in held.items() if key in wanted}

@@ -19,7 +19,7 @@ from registry import versions as semver
 from registry.api.loading import bring_metafile
 from registry.api.numbering import last_release
 from registry.api.project import Project
-from registry.api.resolving import Resolved, pinned_by
+from registry.api.resolving import Read, Resolved, pinned_by
 from registry.cache.files import kept
 from registry.checks.files import FILE, File
 from registry.checks.listing import is_link
@@ -169,7 +169,7 @@ class Recall:
                 try:
                     yield (
                         place,
-                        pinned_by(self._project, name, commit, (read.path, read.oid, read.link), each.policy),
+                        pinned_by(self._project, name, commit, Read(read.path, read.oid, read.link), each.policy),
                     )
                 except RegistryError as error:
                     yield place, error

@@ -95,7 +95,7 @@ def link(
         path=model.path,
         project=file_url(address.text) if address.local else address.text,
         rev=rev,
-        params={"commit": revision.commit, **pins(opened, revision.commit, model, progress)},
+        params={"commit": revision.commit, **pins(opened, revision.commit, model, progress=progress)},
     )
     path = root / link_paths(target)[0]
     _require_only(root, target)
@@ -140,7 +140,7 @@ def read_model(source: Source, commit: str, path: str) -> Model:
     where = f"{source.where}@{commit[:7]}"
     if path.startswith(("/", "-")) or ".." in path.split("/") or "\\" in path or not path.isprintable():
         raise Refused("path-contained", f"not a path inside the source: {path!r}", where, "name the model's metafile")
-    tried = _metafiles(posixpath.normpath(path))
+    tried = metafile_paths(posixpath.normpath(path))
     found = GitBlobs().locate(source, commit, tried)
     if not found:
         raise NotFound(
@@ -169,7 +169,7 @@ def _sized(held: Held, said: int | None) -> Held:
     return held._replace(size=said) if held.store == URL else held
 
 
-def _metafiles(path: str) -> list[str]:
+def metafile_paths(path: str) -> list[str]:
     """Where the metafile of a model may stand: beside anything, in the folder of MLEM 0.2, in that of 0.1."""
     if path.endswith((EXTENSION, _OLD_EXTENSION)):
         return [path]
@@ -182,13 +182,17 @@ def read_small(source: Source, held: Held, where: str) -> bytes:
     return source.read(held.key, LIMIT, f"{where}:{held.path}")
 
 
-def pins(source: Source, commit: str, model: Model, progress: Step | None = None) -> dict[str, str]:
+def pins(
+    source: Source, commit: str, model: Model, opened: Opening | None = None, progress: Step | None = None
+) -> dict[str, str]:
     """The pins of a model: SHA-256 of its metafile and of each artifact, and how its store finds each.
+
+    `opened` is how its files are opened, where that is not as `stores.openings` says.
 
     Raises `Refused` (`digest-matches`) where the metafile itself says another size or hash.
     """
     found = {"metafile.sha256": hashlib.sha256(model.data).hexdigest(), "metafile.blob": model.blob}
-    opened = openings(source, commit, list(model.files.values()))
+    opened = opened or openings(source, commit, list(model.files.values()))
     for name, held in model.files.items():
         sha256, size = digest(source, model, name, opened, progress)
         found[f"artifact.{name}.sha256"] = sha256

@@ -13,6 +13,7 @@ from registry import cache
 from registry.api.bringing import Fetched, bring, bring_metafile
 from registry.api.governing import trust_of
 from registry.api.remembering import resolve_again
+from registry.api.resident import FILE
 from registry.cache.files import CHUNK, VerifiedFile, sha256_of, using
 from registry.errors import Refused, RegistryError
 from registry.formats import load_model
@@ -52,7 +53,17 @@ def hashed_always(verify: str) -> bool:
 
 def load_fetched(fetched: Fetched) -> object:
     """The framework's own object of verified files."""
-    return load_model(fetched.metafile, fetched.files, trust_of(fetched.resolved.policy), fetched.where)
+    try:
+        return load_model(fetched.metafile, fetched.files, trust_of(fetched.resolved.policy), fetched.where)
+    except Refused as error:
+        if error.reason != "model-type-known" or fetched.resolved.link.link_type != FILE:
+            raise
+        raise Refused(
+            error.reason,
+            f"{fetched.resolved.name!r} is a plain file without a metafile, which says how it is loaded",
+            fetched.where,
+            "use `registry fetch`, or save the model with registry.save and commit its metafile beside it",
+        ) from None
 
 
 def fetch(

@@ -9,11 +9,13 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from os import PathLike
+from typing import NamedTuple
 
 from registry.api.governing import current_policy, require_trusted
 from registry.api.holding import find_version
 from registry.api.linking import source_address
 from registry.api.project import Project, open_project, read_artifact
+from registry.api.resident import is_model, link_of, named
 from registry.errors import NotFound, Refused, RegistryError
 from registry.git.objects import file_entry
 from registry.linkfile import Link, Pin, parse_link
@@ -44,8 +46,9 @@ class Resolved:
     commit: str
     """The registry's commit."""
     link_path: str
+    """The link file; of a model that lies in the registry itself, the file that names it."""
     link_blob: str
-    """The link file's git object id."""
+    """That file's git object id."""
     link: Link
     source: Address
     """The source repository."""
@@ -126,31 +129,50 @@ def pinned_at(
 ) -> Resolved:
     """What the link of an artifact pins at a commit of the registry; version, stage and tag are kept with it.
 
-    Raises `NotFound` where there is no link, `Refused` where it is not pinned.
+    Without a link it is the model that lies in the registry itself at that commit. Raises `NotFound` where there is
+    neither, `Refused` where it is not pinned.
     """
-    return pinned_by(project, name, commit, read_link(project, name, commit, event), None, version, stage, event)
+    try:
+        read = Read(*read_link(project, name, commit, event))
+    except NotFound:
+        found = named(project, name, commit)
+        if found is None:
+            raise
+        read = Read(found.by, found.blob, link_of(project, commit, found), inside=True)
+    return pinned_by(project, name, commit, read, None, version, stage, event)
+
+
+class Read(NamedTuple):
+    """A link that was read."""
+
+    path: str
+    blob: str
+    """Its file's git object id."""
+    link: Link
+    inside: bool = False
+    """Whether it stands for a model in the registry itself, which has no link file."""
 
 
 def pinned_by(
     project: Project,
     name: str,
     commit: str,
-    read: tuple[str, str, Link],
+    read: Read,
     policy: Policy | None = None,
     version: str | None = None,
     stage: str | None = None,
     event: Event | None = None,
 ) -> Resolved:
-    """The same of a link that was read (path, git object id, content); by the present policy unless one is given."""
-    path, blob, link = read
+    """The same of a link that was read; by the present policy unless one is given."""
+    path, blob, link, inside = read
     where = f"{project.where}: {commit[:7]}:{path}"
-    if link.project is None or link.rev is None or link.commit is None:
+    if link.commit is None or (not inside and (link.project is None or link.rev is None)):
         raise unpinned(link, where)
     if link.metafile is None or not link.artifacts:
         said = "the link has no digests of the model's files"
         raise Refused("revision-pinned", said, where, "write it again with `registry link`")
     policy = current_policy(project) if policy is None else policy
-    source = link_source(link, project, where, policy)
+    source = project.address if inside else link_source(link, project, where, policy)
     require_trusted(policy, source, where)
     return Resolved(
         name=name,
@@ -213,7 +235,7 @@ def read_link(project: Project, name: str, commit: str, event: Event | None = No
     found = project.tree(commit, paths, [hint] if hint and len(hint) in {40, 64} and hint.isalnum() else [])
     path = next((each for each in paths if each in found), None)
     where = f"{project.where}: {commit[:7]}"
-    if path is None:
+    if path is None or (path == paths[-1] and is_model(project, found[path])):
         raise NotFound(
             f"commit {commit[:7]} of the registry has no link for {name!r}",
             where,

@@ -36,7 +36,7 @@ def measured(source: Offer, pins: Pinned, held: Held, pin: Pin, limit: int) -> M
     path = kept(pin.sha256)
     try:
         if path is None:
-            size = stated_size(held)
+            size = pin.size if held.size is None and pin.size is not None else stated_size(held)
             if size > limit:
                 raise Unjudged(f"{held.path} has {size:,} bytes, more than the policy's size_limit: not downloaded")
             opened = openings(source.source, pins.commit, [held])
@@ -51,6 +51,9 @@ def measured(source: Offer, pins: Pinned, held: Held, pin: Pin, limit: int) -> M
         while block := stream.read(CHUNK):
             md5.update(block)
             length += len(block)
+    said = held.key[4:36] if held.key.startswith("md5:") else md5.hexdigest()
+    if said != md5.hexdigest():
+        raise Refused("digest-matches", f"{held.path} has MD5 {md5.hexdigest()}, the commit names {said}")
     return Measured(length, pin.sha256, md5.hexdigest())
 
 

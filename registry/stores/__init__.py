@@ -17,15 +17,16 @@ from registry.errors import Refused, RegistryError
 from registry.git.source import Source
 
 GROUP = "registry.stores"
-GIT, LFS, URL = "git", "lfs", "url"
+GIT, LFS, DVC, URL = "git", "lfs", "dvc", "url"
 BUILT_IN = {
     GIT: "registry.stores.git_blob:GitBlobs",
     LFS: "registry.stores.lfs:Lfs",
+    DVC: "registry.stores.dvc:Dvc",
     URL: "registry.stores.url:Urls",
 }
 """Store to class. `locate` asks those of `ORDER` in turn."""
-ORDER = (URL, LFS, GIT)
-"""LFS before git, so that a pointer is not taken for the file."""
+ORDER = (URL, LFS, GIT, DVC)
+"""LFS before git, so that a pointer is not taken for the file; DVC for what git does not hold."""
 
 
 class Held(NamedTuple):
