@@ -14,9 +14,12 @@ if TYPE_CHECKING:
     from registry.api.checkenv import checkenv
     from registry.api.checking import check
     from registry.api.doctor import doctor
+    from registry.api.firstsight import forget
     from registry.api.holding import latest, which
     from registry.api.linking import link
     from registry.api.loading import fetch, load
+    from registry.api.lockcheck import check_lock
+    from registry.api.locking import lock, unlock, upgrade_lock
     from registry.api.proposing import Proposed, propose
     from registry.api.questions import Registry, check_ref
     from registry.api.recording import Options
@@ -41,8 +44,11 @@ _HOMES = {
     "api.checkenv": ("checkenv",),
     "api.checking": ("check",),
     "api.doctor": ("doctor",),
+    "api.firstsight": ("forget",),
     "api.linking": ("link",),
     "api.loading": ("fetch", "load"),
+    "api.lockcheck": ("check_lock",),
+    "api.locking": ("lock", "unlock", "upgrade_lock"),
     "api.holding": ("latest", "which"),
     "api.proposing": ("Proposed", "propose"),
     "api.questions": ("Registry", "check_ref"),
@@ -84,6 +90,7 @@ __all__ = [
     "Watch",
     "assign",
     "check",
+    "check_lock",
     "check_ref",
     "checkenv",
     "deprecate",
@@ -91,12 +98,14 @@ __all__ = [
     "doctor",
     "export",
     "fetch",
+    "forget",
     "import_bundle",
     "init",
     "latest",
     "link",
     "load",
     "load_model",
+    "lock",
     "propose",
     "register",
     "resolve",
@@ -104,7 +113,9 @@ __all__ = [
     "rollback",
     "save",
     "unassign",
+    "unlock",
     "unregistered",
+    "upgrade_lock",
     "verify",
     "watch",
     "which",

@@ -40,6 +40,8 @@ class Refused(RegistryError):
         self.args = (reason, what, where, fix)
         self.reason = reason
         """Kebab-case id of the check that refused, as in `docs/checks.md`."""
+        self.resolved: object = None
+        """The `Resolved` that was refused, where it came that far."""
 
     def __str__(self) -> str:
         return f"refused ({self.reason}): {super().__str__()}"

@@ -48,6 +48,17 @@ def has_credentials(url: str) -> bool:
     return bool(mark and at) and (scheme.lower() in {"http", "https"} or ":" in before)
 
 
+def without_credentials(url: str) -> str:
+    """The URL as it may be written down: no user of an http(s) URL, no password of another; else the same."""
+    if not has_credentials(url):
+        return url
+    scheme, mark, rest = url.partition("://")
+    authority, slash, path = rest.partition("/")
+    before, _, host = authority.rpartition("@")
+    user = "" if scheme.lower() in {"http", "https"} else f"{before.partition(':')[0]}@"
+    return f"{scheme}{mark}{user}{host}{slash}{path}"
+
+
 def file_url(path: str) -> str:
     """The `file://` URL of an absolute path."""
     from urllib.parse import quote

@@ -44,7 +44,9 @@ class LfsServer(GitServer):
         self.expires_in: int | None = None
         self.downloads = ""
         """Where downloads are said to be; here by default."""
-        super().__init__(root, 0, {"uploadpack.allowFilter": "true", "uploadpack.allowAnySHA1InWant": "true"})
+        super().__init__(
+            root, 0, {"uploadpack.allowFilter": "true", "uploadpack.allowAnySHA1InWant": "true"}, "127.0.0.1"
+        )
         self.RequestHandlerClass = LfsHandler
 
     def hold(self, data: bytes) -> bytes:

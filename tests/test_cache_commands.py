@@ -370,6 +370,7 @@ def test_a_bundle_does_not_move_a_tag_that_is_known(lab: Lab, place: Any) -> Non
     reg.git("tag", "--force", "-a", "-m", "moved", "m@v1.0.0", "HEAD")
     reg.git("push", "--quiet", "--force", str(lab.root / "served/reg.git"), "m@v1.0.0")
     shutil.rmtree(lab.cache)
+    registry.forget("m", project=url)
     registry.resolve("m", version="v1.0.0", project=url)
     with pytest.raises(registry.Refused) as refused:
         registry.import_bundle(bundle)

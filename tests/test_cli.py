@@ -202,6 +202,10 @@ BAD = [
     ("load", "m", "--stage", "prod", "--version", "v1.0.0"),
     ("predict", "m", "--stage", "prod", "--data", "/nowhere.csv"),
     ("fetch", "m", "--stage", "prod", "-o", "out"),
+    ("lock", "m", "--stage", "prod"),
+    ("lock", "--check"),
+    ("forget", "m@v1.0.0"),
+    ("forget", "m@nothing"),
     ("register", "m", "HEAD~1..HEAD"),
     ("register", "m", "-m", "x\udcff"),
 ]
@@ -247,6 +251,7 @@ def test_json_of_every_command_is_json(lab: Lab) -> None:
         ("assign", "m", "--stage", "prod", "--version", "v0.0.1"), ("show",), ("show", "m"), ("which", "m", "prod"),
         ("interface", "show", "m"), ("latest", "m"), ("history",), ("stages",), ("check-ref", "m@v0.0.1"), ("doctor",), ("verify",), ("load", "m", "--stage", "prod"),
         ("predict", "m", "--stage", "prod", "--data", "rows.csv"), ("fetch", "m", "-o", "out"), ("checkenv", "m"),
+        ("lock", "m", "--stage", "prod"), ("cache", "info"),
         ("unassign", "m", "--stage", "staging"), ("deprecate", "m"), ("deregister", "m", "--version", "v0.0.1"),
     ]  # fmt: skip
     repo.write({"rows.csv": "y,x\n0,1\n"})
@@ -254,7 +259,7 @@ def test_json_of_every_command_is_json(lab: Lab) -> None:
     assert answers["init"] == []
     assert answers["predict"] == pytest.approx([1.0])
     assert answers["stages"] == ["prod", "staging"]
-    assert set(NAMES) - answers.keys() == {"completion", "link", "rollback"}
+    assert set(NAMES) - answers.keys() == {"completion", "export", "forget", "import", "link", "rollback"}
 
 
 @pytest.mark.parametrize(

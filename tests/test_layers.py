@@ -13,8 +13,8 @@ PACKAGE = Path(__file__).resolve().parents[1] / "registry"
 LAYERS = (
     ("errors", "findings"),
     (
-        "annotations", "commit", "containment", "datatypes", "document", "external", "hosts", "interface", "interfacediff", "linkfile", "metafile", "names",
-        "strictyaml", "substitution", "tags", "versions",
+        "annotations", "commit", "containment", "datatypes", "document", "external", "hosts", "interface", "interfacediff", "linkfile", "lockfile", "metafile", "names",
+        "ranges", "strictyaml", "substitution", "tags", "tomltable", "versions",
     ),
     ("policy", "state", "tagrules", "views"),
     ("cache", "git", "offline", "urls"),
@@ -32,7 +32,15 @@ STANDARD_FOR_PURE = {
     "__future__", "abc", "base64", "bisect", "collections", "dataclasses", "datetime", "enum", "functools", "hashlib", "io",
     "itertools", "json", "math", "operator", "posixpath", "re", "secrets", "shlex", "string", "sys", "textwrap", "types", "typing", "unicodedata", "urllib",
 }  # fmt: skip
-GRAMMARS = {"click": {"cli"}, "pydantic": {"linkfile", "policy"}, "yaml": {"strictyaml"}, "ruamel": {"annotations"}}
+GRAMMARS = {
+    "click": {"cli"},
+    "pydantic": {"linkfile", "policy"},
+    "yaml": {"strictyaml"},
+    "ruamel": {"annotations"},
+    "tomllib": {"tomltable"},
+    "tomli": {"tomltable"},
+    "tomli_w": {"lockfile"},
+}
 """Dependencies, and the only layers' names that may import them when they are imported themselves."""
 
 

@@ -8,11 +8,11 @@ with other bytes is refused, and the refusal says what the source offers now.
 from __future__ import annotations
 
 from collections.abc import Container, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
 from registry import cache, external
+from registry.api.auditing import audited
 from registry.api.linking import digest, read_model
 from registry.api.resident import FILE, keep_description
 from registry.api.resolving import Resolved
@@ -54,6 +54,7 @@ def place(resolved: Resolved) -> str:
     return f"{resolved.source}@{resolved.source_commit[:7]}:{resolved.link.path}"
 
 
+@audited()
 def bring(resolved: Resolved, *, always: bool = False, step: Step | None = None) -> Fetched:
     """Bring and verify every file that a link pins; `always` hashes each one again, whatever its stamp says."""
     pins = {METAFILE: resolved.metafile, **{f"artifact {name}": pin for name, pin in resolved.artifacts.items()}}
@@ -105,10 +106,22 @@ def _files(
 def _from_source(resolved: Resolved, missing: Mapping[str, Pin], step: Step | None) -> None:
     source = Source(resolved.source)
     written = {key: held for key, pin in missing.items() if (held := _held(key, pin))}
+    gone: NotFound | None = None
     if len(written) == len(missing):
-        with suppress(GitError, NotFound):  # ids are refused, or gone: the pinned commit says which they are
+        try:
             return _transfer(resolved, source, missing, written, step)
-    return _transfer(resolved, source, missing, _of_commit(resolved, source, missing), step)
+        except GitError:
+            pass  # ids are refused, or gone: the pinned commit says which they are
+        except NotFound as error:
+            gone = error
+    found = _of_commit(resolved, source, missing)
+    if gone is not None and _places(found) == _places(written):
+        raise gone
+    return _transfer(resolved, source, missing, found, step)
+
+
+def _places(held: Mapping[str, Held]) -> dict[str, tuple[str, str]]:
+    return {key: (one.store, one.key) for key, one in held.items()}
 
 
 def _held(key: str, pin: Pin) -> Held | None:

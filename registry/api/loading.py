@@ -10,6 +10,8 @@ from os import PathLike
 from pathlib import Path
 
 from registry import cache
+from registry.api.admitting import Require
+from registry.api.auditing import FETCH, LOAD, audited
 from registry.api.bringing import Fetched, bring, bring_metafile
 from registry.api.governing import trust_of
 from registry.api.remembering import resolve_again
@@ -23,7 +25,7 @@ from registry.offline import offline as without_network
 __all__ = ["Fetched", "bring", "bring_metafile", "fetch", "lay_out", "load", "load_fetched"]
 
 
-def load(
+def load(  # noqa: PLR0913 - the front door: each option is one question
     name: str,
     stage: str | None = None,
     version: str | None = None,
@@ -32,16 +34,21 @@ def load(
     *,
     offline: bool = False,
     verify: str = "stamp",
+    locked: bool = False,
+    lock: str | PathLike[str] | None = None,
+    require: Require = None,
 ) -> object:
     """Load a model: by the `stage` it is in, by `version`, by a revision of the registry, or its latest version.
 
     Gives the framework's own object. With `offline` the network is never used; `verify="always"` hashes each file
-    again, where `stamp` spares those that did not change since. Raises `NotFound` where nothing is there, `Refused`
-    where something is there but must not be loaded (`reason` says which check), `Offline` where the network would be
-    needed, `RegistryError` for everything else a user can mend.
+    again, where `stamp` spares those that did not change since. `locked`, `lock` and `require` are those of `resolve`:
+    the lock file's version and nothing else, and what the caller asks for. Raises `NotFound` where nothing is there,
+    `Refused` where something is there but must not be loaded (`reason` says which check), `Offline` where the network
+    would be needed, `RegistryError` for everything else a user can mend.
     """
     with without_network(offline), using():
-        return load_fetched(bring(resolve_again(name, stage, version, rev, project), always=hashed_always(verify)))
+        resolved = resolve_again(name, stage, version, rev, project, locked=locked, lock=lock, require=require)
+        return load_fetched(bring(resolved, always=hashed_always(verify)))
 
 
 def hashed_always(verify: str) -> bool:
@@ -51,6 +58,7 @@ def hashed_always(verify: str) -> bool:
     return verify == "always"
 
 
+@audited(LOAD)
 def load_fetched(fetched: Fetched) -> object:
     """The framework's own object of verified files."""
     try:
@@ -66,7 +74,7 @@ def load_fetched(fetched: Fetched) -> object:
         ) from None
 
 
-def fetch(
+def fetch(  # noqa: PLR0913 - the same
     name: str,
     stage: str | None = None,
     version: str | None = None,
@@ -76,6 +84,9 @@ def fetch(
     *,
     offline: bool = False,
     verify: str = "stamp",
+    locked: bool = False,
+    lock: str | PathLike[str] | None = None,
+    require: Require = None,
 ) -> Path:
     """Bring a model's verified files to disk and return the folder: `to`, else one of the cache.
 
@@ -83,11 +94,13 @@ def fetch(
     artifact's name. Raises as `load`.
     """
     with without_network(offline), using():
-        fetched = bring(resolve_again(name, stage, version, rev, project), always=hashed_always(verify))
+        resolved = resolve_again(name, stage, version, rev, project, locked=locked, lock=lock, require=require)
+        fetched = bring(resolved, always=hashed_always(verify))
         own = cache.root() / "models" / hashlib.sha256(repr(fetched.resolved.link).encode()).hexdigest()
         return lay_out(fetched, own if to is None else Path(to))
 
 
+@audited(FETCH)
 def lay_out(fetched: Fetched, folder: Path) -> Path:
     """Write verified files below a folder, where they differ from what lies there; never through a symlink in it."""
     path = fetched.resolved.link.path

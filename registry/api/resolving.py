@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from typing import NamedTuple
 
+from registry.api import admitting, auditing
 from registry.api.governing import current_policy, require_trusted
 from registry.api.holding import find_version
 from registry.api.linking import source_address
@@ -21,9 +22,10 @@ from registry.git.objects import file_entry
 from registry.linkfile import Link, Pin, parse_link
 from registry.names import link_paths, require_artifact, require_stage
 from registry.policy import Policy
-from registry.state import Artifact
+from registry.ranges import is_range, parse_range, within
+from registry.state import Artifact, Version, fold_artifact
 from registry.strictyaml import LIMIT
-from registry.tags import Event, trailers
+from registry.tags import REGISTRATION, Event, trailers
 from registry.urls import Address
 from registry.versions import require as require_version
 
@@ -58,6 +60,12 @@ class Resolved:
     artifacts: Mapping[str, Pin]
     policy: Policy = field(default=Policy(), repr=False)
     """The registry's policy as its default branch has it now."""
+    registered: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
+    """Registered versions at stake (of a revision all at its commit): the tags that register each, with their ids."""
+    stages: tuple[str, ...] = ()
+    """The stages that hold it now."""
+    locked: str | None = None
+    """The lock file that settled the version."""
 
 
 def resolve(
@@ -66,28 +74,77 @@ def resolve(
     version: str | None = None,
     rev: str | None = None,
     project: str | PathLike[str] = ".",
+    *,
+    locked: bool = False,
+    lock: str | PathLike[str] | None = None,
+    require: admitting.Require = None,
 ) -> Resolved:
-    """Resolve an artifact by `stage`, by `version`, by a revision of the registry, or its latest version.
+    """Resolve an artifact by `stage`, by `version` (or a range), by a revision of the registry, or its latest version.
 
-    Raises `NotFound` where nothing is there, and `Refused` where something is there but is not pinned as it must be.
+    With `locked` (or `REGISTRY_LOCKED=1`) it is what the lock file says: `lock`, `REGISTRY_LOCK`, or `registry.lock` of
+    this folder or one above. Whatever is found must be what this machine saw first, must be in one of the
+    `REGISTRY_ALLOWED_STAGES`, and must satisfy `require` (see `registry.api.admitting`). Raises `NotFound` where
+    nothing is there, and `Refused` where something is there but must not be used.
     """
+    with auditing.refusals(name, stage, version, rev, project):
+        if locked or admitting.is_locked():
+            from registry.api.locking import look_locked
+
+            found = look_locked(name, stage, version, rev, project, lock)
+        else:
+            found = look(name, stage, version, rev, project)
+        return admitting.admit(found, require)
+
+
+def look(
+    name: str,
+    stage: str | None = None,
+    version: str | None = None,
+    rev: str | None = None,
+    project: str | PathLike[str] = ".",
+) -> Resolved:
+    """What the registry says, admitted or not: for `resolve`, and for those who ask what moved."""
     require_artifact(name)
     if sum(given is not None for given in (stage, version, rev)) > 1:
         raise RegistryError("stage, version and rev exclude each other", fix="give one of them")
     opened = open_project(project)
     if rev is not None:
-        opened.refresh_head()
-        return pinned_at(opened, name, opened.resolve(rev), None, None, None)
+        return _at_revision(opened, name, rev)
     if stage is not None:
         require_stage(stage)
-    if version is not None:
+    if version is not None and not is_range(version):
         require_version(version)
     artifact = read_artifact(opened, name, head=True).artifact
     label, event = _decided(opened, artifact, stage, version)
     if artifact.deprecated is not None:
         said = artifact.deprecated.message.partition("\n")[0]
-        warnings.warn(f"artifact {name!r} is deprecated: {said}", DeprecatedArtifact, stacklevel=3)
-    return pinned_at(opened, name, event.commit, label, stage, event)
+        warnings.warn(f"artifact {name!r} is deprecated: {said}", DeprecatedArtifact, stacklevel=4)
+    found = pinned_at(opened, name, event.commit, label, stage, event)
+    holders = [holder for each in artifact.stages if (holder := artifact.holder(each)) is not None]
+    return replace(
+        found,
+        registered={label: _registrations(artifact, label)},
+        stages=tuple(holder.stage for holder in holders if holder.version.label == label),
+    )
+
+
+def _at_revision(opened: Project, name: str, rev: str) -> Resolved:
+    """What a revision holds. Whoever names a commit by its id pins it; another word may have moved with its version."""
+    opened.refresh(name, head=True)
+    commit = opened.resolve(rev)
+    found = pinned_at(opened, name, commit, None, None, None)
+    artifact = fold_artifact(name, opened.scan(name).events)
+    here = [] if rev == commit else artifact.at_commit(commit)
+    holders = [holder for each in artifact.stages if (holder := artifact.holder(each)) is not None]
+    return replace(
+        found,
+        registered={version.label: _registrations(artifact, version.label) for version in here},
+        stages=tuple(holder.stage for holder in holders if holder.version.commit == commit),
+    )
+
+
+def _registrations(artifact: Artifact, label: str) -> dict[str, str]:
+    return {event.ref: event.oid for event in artifact.versions[label].events if event.kind == REGISTRATION}
 
 
 class DeprecatedArtifact(UserWarning):
@@ -113,7 +170,7 @@ def _decided(project: Project, artifact: Artifact, stage: str | None, version: s
             )
         return holder.version.label, holder.event
     if version is not None:
-        found = find_version(artifact, version, project.where)
+        found = _in_range(project, artifact, version) or find_version(artifact, version, project.where)
     else:
         latest = artifact.latest()
         if latest is None:
@@ -122,6 +179,20 @@ def _decided(project: Project, artifact: Artifact, stage: str | None, version: s
             )
         found = latest
     return found.label, found.events[-1]
+
+
+def _in_range(project: Project, artifact: Artifact, wanted: str) -> Version | None:
+    """The greatest active version of a range; none where `wanted` is no range. Raises `NotFound`."""
+    if not is_range(wanted):
+        return None
+    comparators = parse_range(wanted)
+    found = next((each for each in artifact.active_versions() if within(each.label, comparators)), None)
+    if found is None:
+        known = ", ".join(each.label for each in artifact.active_versions()[:5]) or "none"
+        raise NotFound(
+            f"no version of {artifact.name!r} is in {wanted!r}; newest: {known}", project.where, "see `registry show`"
+        )
+    return found
 
 
 def pinned_at(

@@ -12,14 +12,19 @@ from os import PathLike
 from types import MappingProxyType
 from typing import Any
 
+from registry.api.admitting import Require
+from registry.api.auditing import LOAD, audited
 from registry.api.governing import trust_of
-from registry.api.loading import Fetched, bring
-from registry.api.resolving import Resolved, resolve
+from registry.api.loading import Fetched, bring, hashed_always
+from registry.api.remembering import resolve_again
+from registry.api.resolving import Resolved
+from registry.cache.files import using
 from registry.errors import RegistryError
 from registry.formats import bound, load_processors
 from registry.formats.calling import Call
 from registry.formats.unfit import EXTRA_COLUMNS, REFUSE, Fit
 from registry.metafile import MAIN, Metafile
+from registry.offline import offline as without_network
 
 __all__ = ["Model", "load_model", "resolved_of", "serve"]
 
@@ -62,7 +67,7 @@ class CallableModel(Model):
         return self._calls["__call__"](*args, **kwargs)
 
 
-def load_model(
+def load_model(  # noqa: PLR0913 - the options of `load`, and its own
     name: str,
     stage: str | None = None,
     version: str | None = None,
@@ -72,17 +77,26 @@ def load_model(
     extra_columns: str = REFUSE,
     check_results: bool = True,
     requirements: str | None = None,
+    offline: bool = False,
+    verify: str = "stamp",
+    locked: bool = False,
+    lock: str | PathLike[str] | None = None,
+    require: Require = None,
 ) -> Model:
     """Load a model behind its interface: pre- and postprocessing applied, arguments and results checked.
 
     `extra_columns="drop"` leaves out columns that the interface does not name, else they are refused.
     `check_results=False` hands results out unseen. `requirements` is `compatible` (the default), `strict` or `ignore`:
-    the rule for installed versions. Raises as `load`; a call raises `InvalidArguments` or `InvalidResult`.
+    the rule for installed versions. The other options are those of `load`. Raises as `load`; a call raises
+    `InvalidArguments` or `InvalidResult`.
     """
-    fetched = bring(resolve(name, stage, version, rev, project))
-    return serve(fetched, extra_columns=extra_columns, check_results=check_results, requirements=requirements)
+    with without_network(offline), using():
+        resolved = resolve_again(name, stage, version, rev, project, locked=locked, lock=lock, require=require)
+        fetched = bring(resolved, always=hashed_always(verify))
+        return serve(fetched, extra_columns=extra_columns, check_results=check_results, requirements=requirements)
 
 
+@audited(LOAD)
 def serve(
     fetched: Fetched, *, extra_columns: str = REFUSE, check_results: bool = True, requirements: str | None = None
 ) -> Model:

@@ -17,7 +17,8 @@ from dataclasses import dataclass, field, replace
 from os import PathLike
 from types import TracebackType
 
-from registry.api.bringing import bring
+from registry.api.admitting import Require
+from registry.api.bringing import Fetched, bring
 from registry.api.loading import load_fetched
 from registry.api.resolving import Resolved, resolve
 from registry.cache.files import using
@@ -74,8 +75,15 @@ class Metrics:
 class Watch:
     """A handle whose `model` is always loaded. A context manager; `close` ends its thread."""
 
-    def __init__(self, ask: Callable[[], Resolved], every: float, on_event: Callable[[Event], None] | None) -> None:
+    def __init__(
+        self,
+        ask: Callable[[], Resolved],
+        load: Callable[[Fetched], object],
+        every: float,
+        on_event: Callable[[Event], None] | None,
+    ) -> None:
         self._ask = ask
+        self._load = load
         self._every = every
         self._on_event = on_event
         self._ended = threading.Event()
@@ -97,7 +105,7 @@ class Watch:
 
     @property
     def model(self) -> object:
-        """The model in use: the framework's own object."""
+        """The model in use: the framework's own object, or that of `load_model`."""
         return self._current.model
 
     @property
@@ -147,7 +155,7 @@ class Watch:
     def _loaded(self, resolved: Resolved) -> Current:
         begun = time.monotonic()
         with using():
-            model = load_fetched(bring(resolved))
+            model = self._load(bring(resolved))
         self._metrics = replace(self._metrics, load_seconds=time.monotonic() - begun)
         return Current(model, resolved)
 
@@ -190,15 +198,21 @@ def watch(
     *,
     every: float = 30.0,
     on_event: Callable[[Event], None] | None = None,
+    interface: bool = False,
+    require: Require = None,
 ) -> Watch:
     """Keep the model that a stage holds (or the latest version) loaded and current.
 
     The registry is asked every `every` seconds, from a thread of its own; `on_event` is called there. The first model
-    is loaded before this returns, so what `load` raises is raised here; later failures keep the model in use.
+    is loaded before this returns, so what `load` raises is raised here; later failures keep the model in use. With
+    `interface` the model is that of `load_model`, else that of `load`; `require` is as there.
     """
     if not every >= SHORTEST_S:
         raise RegistryError(f"every is {every!r}", fix=f"give seconds, at least {SHORTEST_S}")
-    return Watch(lambda: resolve(name, stage, None, None, project), every, on_event)
+    if interface:
+        from registry.api.serving import serve
+    load = serve if interface else load_fetched
+    return Watch(lambda: resolve(name, stage, None, None, project, require=require), load, every, on_event)
 
 
 def _run(handle: weakref.ref[Watch], ended: threading.Event, every: float) -> None:

@@ -36,7 +36,7 @@ def measured(source: Offer, pins: Pinned, held: Held, pin: Pin, limit: int) -> M
     path = kept(pin.sha256)
     try:
         if path is None:
-            size = pin.size if held.size is None and pin.size is not None else stated_size(held)
+            size = stated_size(held, pin)
             if size > limit:
                 raise Unjudged(f"{held.path} has {size:,} bytes, more than the policy's size_limit: not downloaded")
             opened = openings(source.source, pins.commit, [held])
@@ -57,10 +57,11 @@ def measured(source: Offer, pins: Pinned, held: Held, pin: Pin, limit: int) -> M
     return Measured(length, pin.sha256, md5.hexdigest())
 
 
-def stated_size(held: Held) -> int:
-    """Bytes of a file as its store says. Raises `RegistryError`, and `Unjudged` where it does not say."""
-    if held.size is not None:
-        return held.size
+def stated_size(held: Held, pin: Pin | None) -> int:
+    """Bytes of a file as its store says, else its pin. Raises `RegistryError`, and `Unjudged` where neither says."""
+    size = held.size if held.size is not None or pin is None else pin.size
+    if size is not None:
+        return size
     if held.store == URL:
         from registry.stores.url import Urls
 

@@ -21,9 +21,10 @@ class SizeLimit:
     def run(self, subject: Subject) -> Iterator[Finding]:
         """One finding where all files of the model together are larger."""
         source, limit = subject.source, subject.policy.size_limit
+        pins = subject.pins.artifacts
         size = sum(
-            source.digests(held.key).size if held.store == GIT else stated_size(held)
-            for held in subject.model.files.values()
+            source.digests(held.key).size if held.store == GIT else stated_size(held, pins.get(name))
+            for name, held in subject.model.files.items()
         )
         if size > limit:
             yield subject.finding(self, f"the model has {size:,} bytes, the limit is {limit:,}", key="path")

@@ -52,6 +52,8 @@ COMMANDS = {
         "cache": "cache:cache",
         "export": "cache:export",
         "import": "cache:import_",
+        "lock": "lock:lock",
+        "forget": "lock:forget",
         "completion": "completion:completion",
     },
 }

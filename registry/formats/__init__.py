@@ -184,7 +184,7 @@ def load_model(
         warnings.warn(
             "the model has pre- or postprocessors, which registry.load leaves out; registry.load_model applies them",
             PartialModel,
-            stacklevel=4,
+            stacklevel=5,
         )
     return load_processors(metafile, files, trust, where, requirements, (MAIN,))[MAIN]
 

@@ -3,8 +3,8 @@
 A metafile pins the exact versions that a model was trained with. Rule (`compatible`, the default), as frameworks
 promise it (https://semver.org/spec/v2.0.0.html, items 4 and 8; scikit-learn and MLflow warn where versions differ): a
 missing package or another major version, below 1.0 another minor one, is an error; any other difference is one warning
-a process. `strict` takes the exact versions only, `ignore` looks at nothing. `skops` reads what an older skops wrote:
-only an older one than the model's is an error.
+a process. `strict` takes the exact versions only, `ignore` looks at nothing. skops, xgboost, LightGBM, CatBoost, ONNX
+and safetensors read what older ones of them wrote: only an older one than the model's is an error.
 
 Nothing that the metafile names is imported: versions come from the metadata of installed packages. `custom` modules,
 whose source MLEM puts into the metafile, are looked for by name and never unpacked. System packages are not checked.
@@ -27,8 +27,11 @@ VARIABLE = "REGISTRY_REQUIREMENTS"
 """The environment variable that says which of `MODES` holds where a call does not."""
 OK, OTHER, INCOMPATIBLE, MISSING, UNCHECKED = "ok", "other-version", "incompatible", "missing", "not-checked"
 """Verdicts: as asked for; another version that should do; one that should not; not installed; of no kind known here."""
-_READERS = {"skops"}
-"""Packages whose newer versions read what older ones wrote, whatever their number says."""
+_READERS = {
+    "skops", "xgboost", "xgboost-cpu", "lightgbm", "catboost", "onnx", "onnxruntime", "protobuf", "safetensors",
+}  # fmt: skip
+"""Packages whose newer versions read what older ones wrote, as they promise, whatever their number says; an older one
+may misread what a newer one wrote."""
 _NEEDED_BY_IO = {"skops": "skops", "pickle": "dill", "joblib": "joblib"}
 """The module that reads an `io`; MLEM does not write it down."""
 _PINNED = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?(==[A-Za-z0-9._+!]+)?")
