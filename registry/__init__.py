@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from registry.api.unregistered import unregistered
     from registry.api.verifying import verify
     from registry.api.watching import Watch, watch
-    from registry.errors import GitError, NotFound, Refused, RegistryError
+    from registry.errors import GitError, NotFound, Refused, RegistryError, Unreachable
     from registry.findings import Finding
     from registry.formats import PartialModel
     from registry.formats.calling import InvalidArguments, InvalidResult
@@ -63,7 +63,7 @@ _HOMES = {
     "api.verifying": ("verify",),
     "api.watching": ("Watch", "watch"),
     "offline": ("Offline",),
-    "errors": ("GitError", "NotFound", "Refused", "RegistryError"),
+    "errors": ("GitError", "NotFound", "Refused", "RegistryError", "Unreachable"),
     "findings": ("Finding",),
     "formats": ("PartialModel",),
     "formats.calling": ("InvalidArguments", "InvalidResult"),
@@ -87,6 +87,7 @@ __all__ = [
     "RegistryError",
     "Resolved",
     "SavedModel",
+    "Unreachable",
     "Watch",
     "assign",
     "check",

@@ -55,3 +55,7 @@ class GitError(RegistryError):
         self.args = (what, where, fix, stderr)
         self.stderr = stderr
         """The end of git's own message, decoded."""
+
+
+class Unreachable(GitError):
+    """The remote gave no answer, gave it up, or broke off: another way of asking it would not help."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from git_http import GitHandler, GitServer
+from git_http import LOOPBACK, GitHandler, GitServer
 
 TYPE = "application/vnd.git-lfs+json"
 
@@ -44,9 +44,7 @@ class LfsServer(GitServer):
         self.expires_in: int | None = None
         self.downloads = ""
         """Where downloads are said to be; here by default."""
-        super().__init__(
-            root, 0, {"uploadpack.allowFilter": "true", "uploadpack.allowAnySHA1InWant": "true"}, "127.0.0.1"
-        )
+        super().__init__(root, 0, {"uploadpack.allowFilter": "true", "uploadpack.allowAnySHA1InWant": "true"}, LOOPBACK)
         self.RequestHandlerClass = LfsHandler
 
     def hold(self, data: bytes) -> bytes:

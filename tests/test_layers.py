@@ -17,7 +17,7 @@ LAYERS = (
         "ranges", "strictyaml", "substitution", "tags", "tomltable", "versions",
     ),
     ("policy", "state", "tagrules", "views"),
-    ("cache", "git", "offline", "urls"),
+    ("cache", "git", "offline", "timeouts", "urls"),
     ("formats", "stores"),
     ("checks",),
     ("api",),

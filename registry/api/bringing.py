@@ -19,7 +19,7 @@ from registry.api.resolving import Resolved
 from registry.cache.files import VerifiedFile, kept
 from registry.cache.transfer import Step, Wanted, transfer
 from registry.cache.upkeep import enforce
-from registry.errors import GitError, NotFound, Refused, RegistryError
+from registry.errors import GitError, NotFound, Refused, RegistryError, Unreachable
 from registry.git.source import Source
 from registry.linkfile import Pin
 from registry.metafile import Metafile, artifact_paths, parse
@@ -106,17 +106,17 @@ def _files(
 def _from_source(resolved: Resolved, missing: Mapping[str, Pin], step: Step | None) -> None:
     source = Source(resolved.source)
     written = {key: held for key, pin in missing.items() if (held := _held(key, pin))}
-    gone: NotFound | None = None
+    refused: RegistryError | None = None
     if len(written) == len(missing):
         try:
             return _transfer(resolved, source, missing, written, step)
-        except GitError:
-            pass  # ids are refused, or gone: the pinned commit says which they are
-        except NotFound as error:
-            gone = error
+        except Unreachable:
+            raise
+        except (GitError, NotFound) as error:  # ids are refused, or gone: the pinned commit says which they are
+            refused = error
     found = _of_commit(resolved, source, missing)
-    if gone is not None and _places(found) == _places(written):
-        raise gone
+    if isinstance(refused, NotFound) and _places(found) == _places(written):
+        raise refused
     return _transfer(resolved, source, missing, found, step)
 
 

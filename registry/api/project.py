@@ -10,7 +10,7 @@ from importlib import import_module
 from os import PathLike
 from typing import TYPE_CHECKING, NamedTuple
 
-from registry.errors import GitError, NotFound
+from registry.errors import GitError, NotFound, Unreachable
 from registry.git.objects import (
     Entry,
     entries,
@@ -104,6 +104,8 @@ class Project:
         for ref in (f"refs/tags/{revision}", f"refs/heads/{revision}"):
             try:
                 self.mirror.fetch_ref(ref, filtered="tree:0")
+            except Unreachable:
+                raise
             except GitError:
                 continue
             return resolve_commit(self.path, ref)
@@ -122,6 +124,8 @@ class Project:
         for wanted in ([found.tree, *hint], [found.tree]):  # a hint is a person's text: it may name nothing
             try:
                 return mirror.fetch_objects(wanted, filtered="blob:none")
+            except Unreachable:
+                raise
             except GitError as error:
                 refused = error
         refs = refs_at(self.path, commit)

@@ -3,7 +3,8 @@
 A file is written to `….part` under its own lock, hashed on the way, and renamed when its SHA-256 is the one asked for;
 whoever waited for the lock finds it there. A process that is killed leaves a part, from which the next one goes on.
 What may pass (`Transient`: a cut connection, a busy server) is tried again after a growing pause, for as long as bytes
-come; everything else fails at once. A source that sends more than was said is stopped.
+come (`registry.timeouts` says how long otherwise); everything else fails at once. A source that sends more than was
+said is stopped.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, NamedTuple, Protocol, TypeVar
 
-from registry import cache
+from registry import cache, timeouts
 from registry.cache.files import CHUNK, LOCK, PART, beside, verified, write_stamp
 from registry.errors import Refused, RegistryError
 
@@ -99,20 +100,25 @@ def transfer(wanted: Sequence[Wanted], step: Step | None = None, workers: int = 
             raise
 
 
-def retrying(attempt: Callable[[], T], came: Callable[[], int]) -> T:
-    """Try until it is done; a `Transient` failure is the end after `TRIES` in which `came` did not grow."""
-    tries, before = 0, came()
+def retrying(attempt: Callable[[], T], came: Callable[[], int], most: int = TRIES) -> T:
+    """Try until it is done.
+
+    A `Transient` failure is the end after `most` tries, or `timeouts.patience`, in which `came` did not grow.
+    """
+    tries, before, since = 0, came(), time.monotonic()
     while True:
         try:
             return attempt()
         except Transient as error:
             now = came()
-            tries = 1 if now > before else tries + 1
-            before = now
-            if tries >= TRIES:
-                raise
+            if now > before:
+                tries, since = 0, time.monotonic()
+            tries, before = tries + 1, now
             pause = min(LONGEST_PAUSE_S, PAUSE_S * 2 ** (tries - 1)) * random.uniform(0.5, 1)  # noqa: S311 - no secret
-            time.sleep(max(pause, error.after))
+            pause = max(pause, error.after)
+            if tries >= most or time.monotonic() - since + pause >= timeouts.patience():
+                raise
+            time.sleep(pause)
 
 
 def _one(wanted: Wanted, step: Step | None) -> Path:

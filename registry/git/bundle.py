@@ -8,6 +8,7 @@ from pathlib import Path
 
 from registry.git.mirror import HEAD
 from registry.git.process import LOCAL, NETWORK, run
+from registry.git.remote import ask
 from registry.urls import Address
 
 
@@ -22,5 +23,5 @@ def write_bundle(address: Address, refs: Sequence[str], output: Path) -> None:
         url = f"file://{address.text}" if address.local else address.text
         specs = [f"+HEAD:{HEAD}", *(f"+{ref}:{ref}" for ref in refs)]
         line = ["fetch", "--no-tags", "--quiet", "--no-write-fetch-head", "--end-of-options", url, *specs]
-        run(bare, line, protocols=LOCAL if address.local else NETWORK)
+        ask(bare, line, where=str(address), protocols=LOCAL if address.local else NETWORK)
         run(bare, ["bundle", "create", "--quiet", str(output), "--all"])

@@ -20,7 +20,8 @@ from pathlib import Path
 from registry import cache, offline
 from registry.errors import GitError, Refused
 from registry.git.objects import sizes
-from registry.git.process import LOCAL, NETWORK, run
+from registry.git.process import LOCAL, NETWORK, Done, run
+from registry.git.remote import ask
 from registry.urls import Address
 
 LONGEST = 200
@@ -76,7 +77,7 @@ class Mirror:
                 return
             line = ["fetch", "--no-tags", "--prune", "--quiet", "--no-write-fetch-head", "origin", *specs]
             try:
-                run(self.path, line, protocols=self.protocols)
+                self._ask(self.path, line, question=True)
             except GitError as error:
                 self._require_damaged(error)
                 self._clone(specs)
@@ -162,9 +163,8 @@ class Mirror:
     def remote_refs(self) -> dict[str, str]:
         """The remote's branches and tags with their ids; annotated tags also as `NAME^{}` with their target's."""
         offline.require("its branches and tags are not known here", str(self.address))
-        out = run(
-            None, ["ls-remote", "--heads", "--tags", "--end-of-options", self.address.text], protocols=self.protocols
-        ).out
+        asked = ["ls-remote", "--heads", "--tags", "--end-of-options", self.address.text]
+        out = self._ask(None, asked, question=True).out
         found = {}
         for line in out.decode("utf-8", "replace").splitlines():
             oid, _, ref = line.partition("\t")
@@ -192,7 +192,7 @@ class Mirror:
             flags += ["-c", f"remote.origin.fetch={spec}"]
         with _fresh(self.path) as made:
             line = ["clone", *flags, "--end-of-options", _url(self.address), str(made)]
-            run(None, line, protocols=self.protocols)
+            self._ask(None, line, question=True)
             run(made, ["config", "--unset-all", "remote.origin.fetch"], accept=(0, 5))
             run(made, ["update-ref", HEAD, "HEAD"], accept=(0, 128))  # a clone does not follow a refspec of HEAD
             _make_plain(made)
@@ -200,10 +200,16 @@ class Mirror:
     def _git(self, *args: str, stdin: bytes | None = None) -> None:
         offline.require("objects of it are not here", str(self.address))
         try:
-            run(self.path, args, protocols=self.protocols, stdin=stdin)
+            self._ask(self.path, args, stdin=stdin)
         except GitError as error:
             self._require_damaged(error)
             raise self._removed() from None
+
+    def _ask(
+        self, path: Path | None, args: Sequence[str], *, stdin: bytes | None = None, question: bool = False
+    ) -> Done:
+        where = str(self.address)
+        return ask(path, args, where=where, protocols=self.protocols, stdin=stdin, question=question)
 
     def _require_damaged(self, error: GitError) -> None:
         """Pass a remote's failure on; return where the cache itself is broken, or locked by a git that was killed."""

@@ -2,18 +2,23 @@
 
 Variables that would point git at another repository or feed it configuration from a parent process are stripped;
 what carries the user's identity, credentials, proxies and agents stays. Replace refs are off, redirects are errors,
-and no transport is used but those the caller names (`GIT_ALLOW_PROTOCOL`, git(1)).
+and no transport is used but those the caller names (`GIT_ALLOW_PROTOCOL`, git(1)). How long a remote is waited for is
+for `registry.timeouts` to say; a git that is given up leaves no process of its own behind.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess  # noqa: TID251 - this module is the one that runs git
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from math import ceil
 from typing import IO, Final, NamedTuple
 
-from registry.errors import GitError, RegistryError
+from registry import timeouts
+from registry.errors import GitError, RegistryError, Unreachable
+from registry.git.remedies import REMEDIES
 
 OFFLINE: Final = "none"
 """No transport at all: questions about what is already here."""
@@ -24,8 +29,6 @@ LOCAL: Final = "https:ssh:http:file"
 
 TIMEOUT: Final = 120.0
 """Seconds a local command may take."""
-NETWORK_TIMEOUT: Final = 1800.0
-"""Seconds a transfer may take; a stalled one is given up much earlier (`http.lowSpeedTime`)."""
 
 _STRIPPED: Final = (
     "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES",
@@ -47,13 +50,13 @@ _ALWAYS: Final = {
 _SETTINGS: Final = (
     "core.fsmonitor=false",
     "core.symlinks=false",
+    "core.bigFileThreshold=16m",
     "core.packedGitWindowSize=16m",
     "core.packedGitLimit=128m",
     "submodule.recurse=false",
     "fetch.recurseSubmodules=false",
     "http.followRedirects=false",
-    "http.lowSpeedLimit=1",
-    "http.lowSpeedTime=60",
+    "advice.graftFileDeprecated=false",
     "gc.auto=0",
     "maintenance.auto=false",
 )
@@ -83,16 +86,24 @@ def environment(protocols: str, extra: Mapping[str, str] | None = None) -> dict[
     return env
 
 
-def command(path: str | os.PathLike[str] | None, args: Sequence[str], *, hooks: bool) -> list[str]:
+def command(
+    path: str | os.PathLike[str] | None, args: Sequence[str], *, hooks: bool, protocols: str = OFFLINE
+) -> list[str]:
     """The whole command line of `git ARGS` in the repository at `path`."""
     line = ["git"]
-    for setting in _SETTINGS:
+    for setting in (*_SETTINGS, *(_headway(hooks=hooks) if protocols != OFFLINE else ())):
         line += ("-c", setting)
     if not hooks:
         line += _NO_HOOKS
     if path is not None:
         line += ("-C", os.fspath(path))
     return [*line, *args]
+
+
+def _headway(*, hooks: bool) -> tuple[str, str]:
+    """What a remote must do over HTTP not to be given up; while its hooks judge a push it says next to nothing."""
+    least, seconds = (1, 2 * timeouts.seconds()) if hooks else (timeouts.LEAST, timeouts.seconds())
+    return f"http.lowSpeedLimit={least}", f"http.lowSpeedTime={ceil(seconds)}"
 
 
 def run(
@@ -104,12 +115,15 @@ def run(
     hooks: bool = False,
     env: Mapping[str, str] | None = None,
     accept: Sequence[int] = (0,),
+    seconds: float | None = None,
 ) -> Done:
-    """Run `git ARGS` and return what it said.
+    """Run `git ARGS` and return what it said; of a network, within `seconds` (`timeouts.whole` by default).
 
-    Raises `GitError` when it exits with a code outside `accept`, does not end in time, or cannot be started.
+    Raises `GitError` when it exits with a code outside `accept` or cannot be started, and where it does not end in
+    time; of a network that is `Unreachable`.
     """
-    timeout = TIMEOUT if protocols == OFFLINE else NETWORK_TIMEOUT
+    local = protocols == OFFLINE
+    timeout = TIMEOUT if local else seconds or timeouts.whole()
     try:
         with _start(path, args, protocols=protocols, hooks=hooks, env=env, stdin=stdin is not None) as process:
             try:
@@ -118,7 +132,7 @@ def run(
                 _end(process)
                 raise
     except subprocess.TimeoutExpired:
-        raise _late(path, args, timeout) from None
+        raise _late(path, args, timeout, GitError if local else Unreachable) from None
     done = Done(process.returncode, out, err.decode("utf-8", "replace"))
     if done.code not in accept:
         raise failure(path, args, done)
@@ -189,10 +203,33 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait(_GRACE)
     except subprocess.TimeoutExpired:
         process.kill()
+    if getattr(process, "apart", False):
+        with suppress(OSError):  # what it started, such as ssh, may not have noticed
+            os.killpg(process.pid, signal.SIGKILL)
 
 
-def _late(path: str | os.PathLike[str] | None, args: Sequence[str], seconds: float) -> GitError:
-    return GitError(f"git {_verb(args)} did not end within {seconds:g} s", _place(path), "try again later")
+def _late(
+    path: str | os.PathLike[str] | None, args: Sequence[str], seconds: float, kind: type[GitError] = GitError
+) -> GitError:
+    fix = f"try again later, or give it longer with {timeouts.VARIABLE}" if kind is Unreachable else "try again later"
+    return kind(f"git {_verb(args)} did not end within {seconds:g} s", _place(path), fix)
+
+
+class _Process(subprocess.Popen[bytes]):
+    """A git; `apart` where its process group is its own."""
+
+    apart = False
+
+
+def _alone() -> bool:
+    """Whether no terminal belongs to this process: with one, ssh may ask there for a passphrase."""
+    if os.name != "posix":  # pragma: no cover - another platform
+        return False
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return True
+    return False
 
 
 def _verb(args: Sequence[str]) -> str:
@@ -217,19 +254,24 @@ def _start(
     feed: IO[bytes] | None = None,
     errors: int = subprocess.PIPE,
 ) -> subprocess.Popen[bytes]:
+    line = command(path, args, hooks=hooks, protocols=protocols)
+    apart = protocols != OFFLINE and _alone()
     try:
-        return subprocess.Popen(
-            command(path, args, hooks=hooks),
+        process = _Process(
+            line,
             stdin=feed or (subprocess.PIPE if stdin else subprocess.DEVNULL),
             stdout=subprocess.PIPE,
             stderr=errors,
             env=environment(protocols, env),
             bufsize=_BUFFER,
+            start_new_session=apart,
         )
     except FileNotFoundError:
         raise RegistryError("the program `git` was not found", fix="install git and put it on PATH") from None
     except OSError as error:
         raise RegistryError(f"the program `git` was not started: {error.strerror}", _place(path)) from None
+    process.apart = apart
+    return process
 
 
 def failure(path: str | os.PathLike[str] | None, args: Sequence[str], done: Done) -> GitError:
@@ -237,30 +279,10 @@ def failure(path: str | os.PathLike[str] | None, args: Sequence[str], done: Done
     plain = "".join(c if c.isprintable() or c == "\n" else "?" for c in done.err.expandtabs())  # a server's words too
     said = [line for line in plain.strip().splitlines() if line.strip()]
     shown = "\n".join(said[-_SHOWN:]) or f"exit code {done.code}"
-    for text, fix in _REMEDIES:
+    for text, fix in REMEDIES:
         if text in done.err:
             return GitError(f"git {_verb(args)} failed: {shown}", _place(path), fix, done.err)
     return GitError(f"git {_verb(args)} failed: {shown}", _place(path), "", done.err)
-
-
-_REMEDIES: Final = (
-    ("does not appear to be a git repository", "see `git remote -v`; add one with `git remote add origin URL`"),
-    ("not a git repository", "name a git repository with -r, or run `git init`"),
-    ("dubious ownership", "the repository belongs to someone else; see safe.directory in git-config(1)"),
-    ("tell me who you are", "set user.name and user.email with `git config`"),
-    ("empty ident name", "set user.name and user.email with `git config`"),
-    ("unable to auto-detect email", "set user.name and user.email with `git config`"),
-    ("returned error: 30", "redirects are not followed: use the final URL"),
-    ("redirect", "redirects are not followed: use the final URL"),
-    ("could not read Username", "give git credentials for this host: a credential helper, a token or an SSH key"),
-    ("Authentication failed", "check the credentials git has for this host"),
-    ("Permission denied (publickey)", "check the SSH key git uses for this host"),
-    ("Could not resolve host", "check the host's name and the network"),
-    ("Failed to connect", "check that the server is up and reachable"),
-    ("Couldn't connect", "check that the server is up and reachable"),
-    ("transport", "use an https or ssh URL"),
-    ("fsck error", "the repository holds a damaged object: repair it with `git fsck` at its origin"),
-)
 
 
 def _place(path: str | os.PathLike[str] | None) -> str:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from os import PathLike
 from typing import IO, NamedTuple
 
-from registry.errors import GitError, NotFound, RegistryError
+from registry.errors import GitError, NotFound, RegistryError, Unreachable
 from registry.git.batch import Batch
 from registry.git.mirror import Mirror
 from registry.git.objects import Entry, copy_blob, entries, is_oid, read_blob, require_revision, sizes
@@ -47,6 +47,7 @@ class Source:
         self._brought: list[str] = []
         self._graph: Mirror | None = None
         self._batch: Batch | None = None
+        self._lost: Unreachable | None = None
 
     @contextmanager
     def together(self) -> Iterator[Batch]:
@@ -127,12 +128,19 @@ class Source:
         self._fetch(oids, filtered="blob:none", depth=1)
 
     def _fetch(self, oids: Sequence[str], *, filtered: str = "tree:0", depth: int | None = None) -> None:
-        """Bring objects; a batch looks anew afterwards, for a broken mirror is removed."""
+        """Bring objects; a batch looks anew afterwards, for a broken mirror is removed.
+
+        One that could not be reached is not asked again: a check of many models would wait for each.
+        """
         if self.mirror is None:
             return
+        if self._lost is not None:
+            raise self._lost
         try:
             self.mirror.fetch_objects(oids, filtered=filtered, depth=depth)
-        except GitError:
+        except GitError as error:
+            if isinstance(error, Unreachable):
+                self._lost = error
             if self._batch is not None:
                 self._batch.close()
                 self.mirror.ensure()
@@ -149,6 +157,8 @@ class Source:
         if self.mirror is not None and not self._has_trees(commit):
             try:
                 self._fetch([commit], filtered="blob:none", depth=1)
+            except Unreachable:  # not to be asked in another way, and no reason to say that it is not there
+                raise
             except GitError as error:
                 if not self._bring_whole(self.mirror, commit):
                     raise self._gone(commit, error) from None
@@ -200,6 +210,8 @@ class Source:
                 return
         try:
             self._fetch(wanted)
+        except Unreachable:
+            raise
         except GitError:
             for commit in self._brought:
                 self._bring_whole(self.mirror, commit)

@@ -3,32 +3,37 @@
 Rules: https, or plain http of this machine. A redirect of a download is followed at most five times, never from https
 to anything else, and to another host without any credential; RFC 9110 for ranges and `Retry-After`. Proxies and
 `REQUESTS_CA_BUNDLE` of the environment are used, and for a host that it names `~/.netrc`. Bodies are taken as they are
-sent: no encoding is asked for, and none is undone.
+sent: no encoding is asked for, and none is undone. No server is waited for longer than `registry.timeouts` says.
 """
 
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
-from registry import offline
+from registry import offline, timeouts
 from registry.cache.transfer import Stream, Transient
 from registry.errors import NotFound, Refused, RegistryError
+from registry.stores.headway import Headway
 from registry.urls import is_loopback, redacted
 
-TIMEOUT = (15.0, 60.0)
-"""Seconds until a connection stands, and until the next byte comes."""
+CONNECT_S = 15.0
+"""Seconds until a connection stands, at most; what else is waited for, `registry.timeouts` says."""
 _REDIRECTS = 5
 _MOVED = {301, 302, 303, 307, 308}
 PASSING = {408, 425, 429, 500, 502, 503, 504, 509}
 """Codes of answers that may be others later."""
-_LONGEST_WAIT_S = 60.0
 _GIVEN = {200, 206}
 _PARTIAL, _UNSATISFIED = 206, 416
 _PIECE = 1 << 16
+_SLOW_PIECE = 1 << 14
+"""What must come in `timeouts.seconds` however slow a server is: else it is given up."""
+_QUICK = 16
+"""The part of the time for a piece within which the next may be larger."""
 _CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)")
 
 
@@ -42,6 +47,22 @@ class Get(NamedTuple):
     """Sent to the URL's own host only."""
     netrc: bool = True
     """Whether the user's netrc may be asked for this host."""
+
+
+class Session(NamedTuple):
+    """A session of requests, and what ends its connections where they make no headway."""
+
+    requests: Any
+    headway: Headway
+
+
+@contextmanager
+def opened(extra: str, where: str) -> Iterator[Session]:
+    """A session for a few requests. Raises as `library`."""
+    requests = library(extra, where)
+    with requests.Session() as session, Headway(timeouts.seconds()) as headway:
+        headway.mount(session)
+        yield Session(session, headway)
 
 
 def library(extra: str, where: str) -> Any:
@@ -81,44 +102,48 @@ def get(asked: Get, offset: int = 0, *, plain: bool = False, extra: str = "http"
 
     Raises `Transient` for what may pass, `NotFound`, `Refused`, `RegistryError`.
     """
-    requests = library(extra, asked.where)
+    library(extra, asked.where)
     offline.require("it is not in the cache", asked.where)
-    with requests.Session() as session, ExitStack() as opened:
-        response = opened.enter_context(_answer(session, asked, offset, plain=plain))
+    with opened(extra, asked.where) as session, ExitStack() as stack:
+        response = stack.enter_context(_answer(session, asked, offset, plain=plain))
         if response.status_code == _UNSATISFIED and offset:
             if _whole(response) == offset:
                 yield Stream(_Nothing(), offset)
                 return
             response.close()
-            response = opened.enter_context(_answer(session, asked, 0, plain=plain))
+            response = stack.enter_context(_answer(session, asked, 0, plain=plain))
         if response.status_code not in _GIVEN:
             raise failure(response, asked.where)
-        yield Stream(_Body(response, asked.where), _begin(response, offset, asked.where))
+        yield Stream(_Body(response, session.headway, asked.where), _begin(response, offset, asked.where))
 
 
 def size(asked: Get, *, extra: str = "http") -> int | None:
     """How many bytes the body has, where the server says it. Raises as `get`."""
-    requests = library(extra, asked.where)
+    library(extra, asked.where)
     offline.require("its size is not known", asked.where)
-    with requests.Session() as session, _answer(session, asked, 0, method="HEAD") as response:
+    with opened(extra, asked.where) as session, _answer(session, asked, 0, method="HEAD") as response:
         if response.status_code not in _GIVEN:
             raise failure(response, asked.where)
         said = response.headers.get("Content-Length", "")
         return int(said) if said.isascii() and said.isdigit() and not response.headers.get("Content-Encoding") else None
 
 
-def send(session: Any, method: str, url: str, where: str, **options: Any) -> Any:
+def send(session: Session, method: str, url: str, where: str, **options: Any) -> Any:
     """One request, its body not yet read and no redirect followed. Raises `Transient` where there is no answer."""
     import requests
 
+    seconds = session.headway.seconds
+    options |= {"stream": True, "allow_redirects": False, "timeout": (min(CONNECT_S, seconds), seconds)}
     try:
-        return session.request(method, url, stream=True, allow_redirects=False, timeout=TIMEOUT, **options)
+        with session.headway.expected():
+            return session.requests.request(method, url, **options)
     except requests.exceptions.SSLError as error:
         raise RegistryError(f"the server's certificate is not trusted: {_short(error)}", where, _CERTIFICATE) from None
     except requests.exceptions.InvalidHeader:
         raise RegistryError("a header is malformed", where, "check the credentials for this host") from None
     except (requests.exceptions.ConnectionError, requests.exceptions.Timeout) as error:
-        raise Transient(f"no answer: {_short(error)}", where, "check the network and that the server is up") from None
+        said = f" in {seconds:g} s" if session.headway.ended else f": {_short(error)}"
+        raise Transient(f"no answer{said}", where, "check the network and that the server is up") from None
     except (requests.exceptions.RequestException, ValueError) as error:
         raise RegistryError(f"the request failed: {_short(error)}", where, "check the URL") from None
 
@@ -143,7 +168,7 @@ def failure(response: Any, where: str) -> RegistryError:
     return RegistryError(said, where, fixes.get(code, "check the URL and the server"))
 
 
-def _answer(session: Any, asked: Get, offset: int, *, method: str = "GET", plain: bool = False) -> Any:
+def _answer(session: Session, asked: Get, offset: int, *, method: str = "GET", plain: bool = False) -> Any:
     """The answer behind redirects."""
     url, own = asked.url, True
     for _ in range(_REDIRECTS + 1):
@@ -160,7 +185,7 @@ def _answer(session: Any, asked: Get, offset: int, *, method: str = "GET", plain
         if before.startswith("https:") and not url.startswith("https:"):
             raise Refused("source-url", "a redirect leads away from https", asked.where, "use the final URL")
         own = own and origin(url) == origin(asked.url)
-        session.cookies.clear()
+        session.requests.cookies.clear()
     raise RegistryError(f"more than {_REDIRECTS} redirects", asked.where, "use the final URL")
 
 
@@ -185,15 +210,14 @@ def _begin(response: Any, offset: int, where: str) -> int:
 
 
 def _wait(said: str) -> float:
-    """Seconds that `Retry-After` asks for: a number, or a date."""
-    import time
+    """Seconds that `Retry-After` asks for, a number or a date; no more than anything is waited for."""
     from email.utils import parsedate_to_datetime
 
     try:
         seconds = float(said) if said.strip().isdigit() else parsedate_to_datetime(said).timestamp() - time.time()
     except (ValueError, TypeError, OverflowError):
         return 0.0
-    return min(max(seconds, 0.0), _LONGEST_WAIT_S)
+    return min(max(seconds, 0.0), timeouts.seconds())
 
 
 def _short(error: BaseException) -> str:
@@ -207,22 +231,38 @@ def _short(error: BaseException) -> str:
 
 
 class _Body:
-    """The bytes of an answer, in pieces that grow with what came: a connection that breaks off loses one at most."""
+    """The bytes of an answer, in pieces that grow with what came: a connection that breaks off loses one at most.
 
-    def __init__(self, response: Any, where: str) -> None:
-        self._raw, self._where = response.raw, where
+    Each piece must come in time. Where that took long the next one is small, so that a slow line is no stalled one.
+    """
+
+    def __init__(self, response: Any, headway: Headway, where: str) -> None:
+        self._raw, self._headway, self._where = response.raw, headway, where
         self._came = 0
+        self._most = _SLOW_PIECE
 
     def read(self, size: int, /) -> bytes:
-        """At most `size` bytes. Raises `Transient` where the connection broke off."""
+        """At most `size` bytes. Raises `Transient` where the connection broke off or makes no headway."""
         import urllib3
 
+        amount, begun = min(size, self._most, max(_PIECE, self._came // 4)), time.monotonic()
         try:
-            piece: bytes = self._raw.read(min(size, max(_PIECE, self._came // 4)), decode_content=False)
+            with self._headway.expected():
+                piece: bytes = self._raw.read(amount, decode_content=False)
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise Transient(f"the connection broke off: {_short(error)}", self._where, "try again later") from None
+            raise self._broken(f"the connection broke off: {_short(error)}") from None
+        if self._headway.ended:  # without a length, that looks like the end
+            raise self._broken("")
+        quick = time.monotonic() - begun < self._headway.seconds / _QUICK
+        self._most = self._most * 2 if quick else _SLOW_PIECE
         self._came += len(piece)
         return piece
+
+    def _broken(self, what: str) -> Transient:
+        if self._headway.ended:
+            what = f"less than {_SLOW_PIECE} bytes came in {self._headway.seconds:g} s"
+            return Transient(what, self._where, f"try again later, or give it longer with {timeouts.VARIABLE}")
+        return Transient(what, self._where, "try again later")
 
 
 class _Nothing:

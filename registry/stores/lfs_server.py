@@ -25,7 +25,7 @@ from registry import offline
 from registry.cache.transfer import Transient
 from registry.errors import NotFound, Refused, RegistryError
 from registry.git.credentials import Credential, credential
-from registry.stores.http import PASSING, failure, library, origin, require_safe, send
+from registry.stores.http import PASSING, Session, failure, library, opened, origin, require_safe, send
 from registry.stores.lfs_pointer import Pointer
 
 EXTRA = "lfs"
@@ -81,17 +81,17 @@ class Server:
 
     def _ask(self) -> dict[str, Action | RegistryError]:
         offline.require("Git LFS objects of it are not in the cache", self.where)
-        requests = library(EXTRA, self.where)
+        library(EXTRA, self.where)
         require_safe(self.url, self.where)
-        with requests.Session() as session:
+        with opened(EXTRA, self.where) as session:
             with self._post(session) as response:
                 if response.status_code != _UNAUTHORIZED:
-                    return self._read(response)
+                    return self._read(response, session)
             self._credential = credential(self.url, self.where)
             with self._post(session) as response:
-                return self._read(response)
+                return self._read(response, session)
 
-    def _post(self, session: Any) -> Any:
+    def _post(self, session: Session) -> Any:
         objects = [{"oid": oid, "size": size} for oid, size in self._objects.items()]
         body = {"operation": "download", "transfers": ["basic"], "objects": objects, "hash_algo": "sha256"}
         headers = {"Accept": _TYPE, "Content-Type": _TYPE}
@@ -99,11 +99,12 @@ class Server:
         url = f"{self.url}/objects/batch"
         return send(session, "POST", url, self.where, data=json.dumps(body).encode(), headers=headers, **options)
 
-    def _read(self, response: Any) -> dict[str, Action | RegistryError]:
+    def _read(self, response: Any, session: Session) -> dict[str, Action | RegistryError]:
         if response.status_code != _OK:
             raise failure(response, f"{self.where}, Git LFS server {self.url}")
         try:
-            data = response.raw.read(_LARGEST + 1, decode_content=True)
+            with session.headway.expected():
+                data = response.raw.read(_LARGEST + 1, decode_content=True)
         except Exception as error:  # whatever urllib3 raises for a body that broke off
             raise Transient("the LFS server's answer broke off", self.where, "try again later") from error
         try:
