@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 ORACLE ?= .venv-mlem
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow bench clean
+.PHONY: help demo test test-slow bench bench-load clean
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -29,6 +29,9 @@ test-slow: $(READY) $(ORACLE)/.frameworks ## Tests that need minutes, or the lar
 
 bench: $(READY) ## Measure the speed against gto and plain git
 	$(BIN)/python benchmarks/run.py
+
+bench-load: $(READY) ## Measure the loader against MLflow, MLEM and curl, as far as they are installed
+	$(BIN)/python benchmarks/load.py
 
 clean: ## Remove what the other targets made
 	rm -rf -- .venv .venv-mlem demo-output .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* benchmarks/results

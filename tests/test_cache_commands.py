@@ -79,7 +79,7 @@ STEPS = {
     "renamed": "transfer.write_stamp = die",
 }
 CHILD = """
-import io, os, signal, sys
+import io, os, signal, sys, time
 from contextlib import contextmanager
 from pathlib import Path
 from registry.cache import transfer
@@ -87,7 +87,7 @@ data, digest = Path(sys.argv[1]).read_bytes(), sys.argv[2]
 def die(*_, **__): os.kill(os.getpid(), signal.SIGKILL)
 class Chunk(io.BytesIO): pass
 def half(self, size):
-    return io.BytesIO.read(self, 100) if self.tell() < 200 else die()
+    return io.BytesIO.read(self, 100) if self.tell() < 200 else (time.sleep(0.2), die())
 {step}
 @contextmanager
 def opened(offset):

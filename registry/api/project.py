@@ -207,6 +207,11 @@ def read_artifact(project: Project, name: str, *, head: bool = False) -> Asked:
     """
     require_artifact(name)
     project.refresh(name, head=head)
+    return artifact_here(project, name)
+
+
+def artifact_here(project: Project, name: str) -> Asked:
+    """The same as it was when the registry was last asked. Raises `NotFound`."""
     from registry.api.reading import fold_artifact
 
     found = project.scan(name)

@@ -9,16 +9,22 @@ since anybody may change it.
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
 from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from registry import cache
 from registry.api import auditing
 from registry.api.admitting import ALLOWED, Require, admit, is_locked
 from registry.api.project import open_project
 from registry.api.resolving import Resolved, resolve
 from registry.offline import is_offline
+
+if TYPE_CHECKING:
+    from registry.git.mirror import Mirror
 
 Question = tuple[str | None, ...]
 _MOST = 256
@@ -56,7 +62,8 @@ def resolve_again(
 
 def _mark(project: str | PathLike[str], file: str | None, require: Require) -> tuple[int, ...]:
     """What changes when the answer may; nothing where it may change at any time."""
-    mirror = open_project(project).mirror
+    text = os.fspath(project)
+    mirror = _mirror(text, cache.root()) if "://" in text else open_project(text).mirror
     if mirror is None:
         return ()
     found: tuple[int, ...] = ()
@@ -70,6 +77,12 @@ def _mark(project: str | PathLike[str], file: str | None, require: Require) -> t
             return found
     seen = mirror.mark() if is_offline() else None
     return (*found, seen) if seen is not None else ()
+
+
+@functools.lru_cache(_MOST)
+def _mirror(url: str, folder: Path) -> Mirror | None:  # noqa: ARG001 - another cache folder, another mirror
+    """The mirror of a URL, worked out once; none of a folder's."""
+    return open_project(url).mirror
 
 
 def _lock_file(lock: str | PathLike[str] | None) -> str | None:

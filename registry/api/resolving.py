@@ -11,11 +11,11 @@ from dataclasses import dataclass, field, replace
 from os import PathLike
 from typing import NamedTuple
 
-from registry.api import admitting, auditing
+from registry.api import admitting, auditing, unchanged
 from registry.api.governing import current_policy, require_trusted
 from registry.api.holding import find_version
 from registry.api.linking import source_address
-from registry.api.project import Project, open_project, read_artifact
+from registry.api.project import Project, artifact_here, open_project
 from registry.api.resident import is_model, link_of, named
 from registry.errors import NotFound, Refused, RegistryError
 from registry.git.objects import file_entry
@@ -114,18 +114,28 @@ def look(
         require_stage(stage)
     if version is not None and not is_range(version):
         require_version(version)
-    artifact = read_artifact(opened, name, head=True).artifact
+    opened.refresh(name, head=True)
+    seen, question = unchanged.refs_now(opened, name), (name, stage, version)
+    return unchanged.answer(opened, question, seen) or _looked(opened, question, seen)
+
+
+def _looked(opened: Project, question: unchanged.Question, seen: unchanged.Seen | None) -> Resolved:
+    """The same of a registry that was asked."""
+    name, stage, version = question
+    artifact = artifact_here(opened, name).artifact
     label, event = _decided(opened, artifact, stage, version)
     if artifact.deprecated is not None:
         said = artifact.deprecated.message.partition("\n")[0]
-        warnings.warn(f"artifact {name!r} is deprecated: {said}", DeprecatedArtifact, stacklevel=4)
+        warnings.warn(f"artifact {name!r} is deprecated: {said}", DeprecatedArtifact, stacklevel=5)
+        seen = None
     found = pinned_at(opened, name, event.commit, label, stage, event)
     holders = [holder for each in artifact.stages if (holder := artifact.holder(each)) is not None]
-    return replace(
+    found = replace(
         found,
         registered={label: _registrations(artifact, label)},
         stages=tuple(holder.stage for holder in holders if holder.version.label == label),
     )
+    return unchanged.keep(opened, question, seen, found)
 
 
 def _at_revision(opened: Project, name: str, rev: str) -> Resolved:

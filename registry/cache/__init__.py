@@ -22,7 +22,8 @@ def root() -> Path:
     """The cache folder; not created."""
     named = os.environ.get("REGISTRY_CACHE_DIR")
     if named:
-        return Path(named).expanduser().absolute()
+        path = Path(named)
+        return path if path.is_absolute() else path.expanduser().absolute()
     if sys.platform == "win32":  # pragma: no cover - another platform
         return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData/Local") / NAME / "cache"
     if sys.platform == "darwin":  # pragma: no cover - another platform
@@ -59,8 +60,7 @@ def _locked(path: Path, *, shared: bool, wait: bool) -> int:
     """The open handle of a lock file that is held; whoever holds it alone may remove the file."""
     while True:
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
+            handle = _opened(path)
         except OSError as error:
             raise unwritable(path.parent, error) from None
         try:
@@ -71,6 +71,15 @@ def _locked(path: Path, *, shared: bool, wait: bool) -> int:
             os.close(handle)
             raise
         os.close(handle)
+
+
+def _opened(path: Path) -> int:
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
+    try:
+        return os.open(path, flags, 0o666)
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(path, flags, 0o666)
 
 
 def _same(handle: int, path: Path) -> bool:
@@ -103,4 +112,4 @@ def unwritable(path: Path, error: OSError) -> RegistryError:
 
 def path_of(digest: str) -> Path:
     """Where the file with this SHA-256 (64 hex digits) lies once it is kept."""
-    return root() / "sha256" / digest[:2] / digest
+    return root().joinpath("sha256", digest[:2], digest)

@@ -9,6 +9,7 @@ inside `using()` are not taken away before the block ends.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import os
@@ -20,7 +21,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import IO, BinaryIO, NamedTuple
 
 from registry import cache
 from registry.errors import Refused, RegistryError
@@ -72,7 +73,10 @@ class VerifiedFile:
             data = stream.read()
             if not self.always and _known.get(str(self.path)) == Stamp.of(os.fstat(stream.fileno())):
                 return data
-        found = hashlib.sha256(data).hexdigest()
+        self._require(hashlib.sha256(data).hexdigest())
+        return data
+
+    def _require(self, found: str) -> None:
         if found != self.sha256:
             raise Refused(
                 "digest-matches",
@@ -80,11 +84,19 @@ class VerifiedFile:
                 str(self.path),
                 "load again: it is fetched anew",
             )
-        return data
 
     def open(self) -> BinaryIO:
-        """A stream of the verified bytes."""
-        return io.BytesIO(self.read())
+        """A stream of the verified bytes; what is large is hashed before it begins, and not held in memory."""
+        with ExitStack() as stack:
+            stream = stack.enter_context(open(self.path, "rb"))
+            found = Stamp.of(os.fstat(stream.fileno()))
+            if self.always or _known.get(str(self.path)) != found:
+                if found.size < _SMALL:
+                    return io.BytesIO(self.read())
+                self._require(_hashed(stream))
+                stream.seek(0)
+            stack.pop_all()
+            return stream
 
 
 @contextmanager
@@ -144,21 +156,49 @@ def verified(path: Path, digest: str, *, always: bool = False) -> Path | None:
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file, in hex."""
     with path.open("rb") as stream:
-        digest = hashlib.sha256()
-        while block := stream.read(CHUNK):
-            digest.update(block)
-        return digest.hexdigest()
+        return _hashed(stream)
 
 
-def write_stamp(path: Path) -> None:
-    """Say that the file, whose bytes were just hashed and are its digest's, need not be hashed again as it is now."""
+def _hashed(stream: BinaryIO) -> str:
+    digest = hashlib.sha256()
+    while block := stream.read(CHUNK):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def harden(stream: IO[bytes]) -> bool:
+    """Have the system write a file to disk; whether that was needed.
+
+    Large files, whose disk may be much slower than their source, are left to the system where a stamp can name the boot
+    that it holds for (`write_stamp`): after a crash they are hashed again.
+    """
+    if os.fstat(stream.fileno()).st_size >= _SMALL and boot():
+        return False
+    os.fsync(stream.fileno())
+    return True
+
+
+@functools.cache
+def boot() -> str:
+    """What names this run of the system (Linux, random(4)); empty where nothing does."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return ""
+
+
+def write_stamp(path: Path, *, hardened: bool = True) -> None:
+    """Say that the file, whose bytes were just hashed and are its digest's, need not be hashed again as it is now.
+
+    Where it may not be on disk yet, that holds until the system is started anew.
+    """
     stamp = Stamp.of(os.lstat(path))
     if stamp.size < _SMALL and time.time_ns() - stamp.changed_ns < _YOUNG_NS:
         return
     _known[str(path)] = stamp
     unfinished = path.with_name(f".{path.name}.{os.getpid()}{STAMP}")
     with suppress(OSError):  # a cache that cannot be written is still read
-        unfinished.write_text(" ".join(map(str, stamp)), encoding="ascii")
+        unfinished.write_text(" ".join([*map(str, stamp), *([] if hardened else [boot()])]), encoding="ascii")
         unfinished.replace(beside(path, STAMP))
 
 
@@ -169,7 +209,12 @@ def beside(path: Path, suffix: str) -> Path:
 
 def _stamped(path: Path) -> Stamp | None:
     try:
-        return Stamp(*map(int, beside(path, STAMP).read_text(encoding="ascii").split()))
+        *numbers, last = beside(path, STAMP).read_text(encoding="ascii").split()
+        if len(numbers) < len(Stamp._fields):
+            numbers.append(last)
+        elif last != boot():
+            return None
+        return Stamp(*map(int, numbers))
     except (OSError, ValueError, TypeError):
         return None
 

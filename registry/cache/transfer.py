@@ -14,8 +14,9 @@ import os
 import random
 import stat
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
 from contextvars import copy_context
 from dataclasses import dataclass, field
@@ -23,7 +24,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple, Protocol, TypeVar
 
 from registry import cache, timeouts
-from registry.cache.files import CHUNK, LOCK, PART, beside, verified, write_stamp
+from registry.cache.files import CHUNK, LOCK, PART, beside, harden, verified, write_stamp
 from registry.errors import Refused, RegistryError
 
 WORKERS = 4
@@ -33,6 +34,8 @@ TRIES = 5
 PAUSE_S = 0.2
 """Seconds before the second try; each further pause doubles, and is shortened by chance."""
 LONGEST_PAUSE_S = 10.0
+AHEAD = 8
+"""How many blocks of `CHUNK` bytes may have been read and not yet been written: what a transfer holds in memory."""
 
 T = TypeVar("T")
 
@@ -164,11 +167,11 @@ def _attempt(wanted: Wanted, path: Path, part: Path, step: Step | None) -> Path:
             )
         found = digest.hexdigest()
         if found == wanted.digest:
-            os.fsync(sink.fileno())
+            hardened = harden(sink)
             os.fchmod(sink.fileno(), 0o444) if hasattr(os, "fchmod") else None
     if found == wanted.digest:
         part.replace(path)
-        write_stamp(path)
+        write_stamp(path, hardened=hardened)
         return path
     part.unlink(missing_ok=True)
     if begun:
@@ -184,15 +187,19 @@ def _attempt(wanted: Wanted, path: Path, part: Path, step: Step | None) -> Path:
 def _copied(
     wanted: Wanted, source: Readable, sink: IO[bytes], digest: hashlib._Hash, begun: int, step: Step | None
 ) -> int:
-    """Write and hash what comes, each in a thread of its own while the next block is read."""
+    """Write and hash what comes, each in a thread of its own, up to `AHEAD` blocks behind what is read.
+
+    A disk stalls when the system flushes: neither reading nor hashing waits for it at every block.
+    """
     length = begun
-    with ThreadPoolExecutor(2) as pool:
-        under_way: list[Future[Any]] = []
+    with ThreadPoolExecutor(1) as hashing, ThreadPoolExecutor(1) as writing:
+        under_way: deque[Future[Any]] = deque()
         while block := source.read(CHUNK):
             length += len(block)
-            for each in under_way:
-                each.result()
+            while len(under_way) > 2 * AHEAD:
+                under_way.popleft().result()
             if wanted.size is not None and length > wanted.size:
+                wait(under_way)
                 sink.truncate(0)
                 raise Refused(
                     "digest-matches",
@@ -200,7 +207,7 @@ def _copied(
                     wanted.where,
                     "do not use it: find out who changed it, or link the new revision in a pull request",
                 )
-            under_way = [pool.submit(digest.update, block), pool.submit(_write, sink, block)]
+            under_way += hashing.submit(digest.update, block), writing.submit(_write, sink, block)
             if step is not None:
                 step(wanted.name, length, wanted.size)
         for each in under_way:

@@ -60,7 +60,5 @@ class Files:
 def _path(file: File) -> Path:
     if file.path is None:
         raise RegistryError("the file is in memory only and has no path", "", "load it with registry.load")
-    with file.open() as stream:  # a file that changed since it was brought is told here
-        while stream.read(1 << 20):
-            pass
+    file.open().close()  # a file that changed since it was brought is told here
     return file.path

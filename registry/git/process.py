@@ -53,6 +53,7 @@ _SETTINGS: Final = (
     "core.bigFileThreshold=16m",
     "core.packedGitWindowSize=16m",
     "core.packedGitLimit=128m",
+    "core.bigFileThreshold=16m",
     "submodule.recurse=false",
     "fetch.recurseSubmodules=false",
     "http.followRedirects=false",
