@@ -19,6 +19,9 @@ from registry.strictyaml import Scalar, dump, parse
 
 _OID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_RUN_ID = re.compile(r"[0-9a-f]{32}")
+_VERSION = re.compile(r"models/[^/:@]+/[1-9][0-9]{0,9}")
+_MLMODEL = "MLmodel"
 _SIZE = re.compile(r"[0-9]{1,18}")
 _OLD_KEYS = {"repo": "project", "mlem_link": "path"}
 _DROPPED = {"description", "labels"}
@@ -50,11 +53,11 @@ class Link(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     path: str = Field(min_length=1, max_length=LONGEST)
-    """The model's metafile, from the source project's root."""
+    """The model's metafile, from the source project's root; of MLflow `runs/<run id>/…` or `models/<name>/<number>`."""
     project: str | None = Field(default=None, max_length=LONGEST)
     """Address of the source repository; none means the registry itself."""
     rev: str | None = Field(default=None, max_length=LONGEST)
-    """The revision a person reads: a tag, a branch or a commit of the source."""
+    """The revision a person reads: a tag, a branch or a commit of the source; of MLflow the run's id."""
     link_type: str = "model"
     params: Mapping[str, str] = Field(default_factory=dict)
     """Pins, and whatever else was written there, as flat strings."""
@@ -71,6 +74,25 @@ class Link(BaseModel):
         """The commit `rev` resolved to when the link was made: what is loaded."""
         found = self.params.get("commit", "")
         return found if _OID.fullmatch(found) else None
+
+    @property
+    def tracked(self) -> bool:
+        """Whether the source is a tracking server of MLflow, where a run stands for a commit."""
+        return (self.project or "").lower().startswith("mlflow+")
+
+    @property
+    def pinned(self) -> str | None:
+        """What is loaded: the commit; of MLflow the run's id, which is `rev`, where `path` is no alias."""
+        if not self.tracked:
+            return self.commit
+        rev, path = self.rev or "", self.path
+        named = path.startswith(f"runs/{rev}/") or _VERSION.fullmatch(path)
+        return rev if _RUN_ID.fullmatch(rev) and named else None
+
+    @property
+    def metafile_path(self) -> str:
+        """The model's metafile, from the source's root: of MLflow the file `MLmodel` of the folder `path`."""
+        return f"{self.path}/{_MLMODEL}" if self.tracked else self.path
 
     @property
     def metafile(self) -> Pin | None:

@@ -28,6 +28,7 @@ FORMAT = 1
 
 _HEAD = "# Written by `registry lock`; `registry lock --check` tells what moved since. Commit this file.\n"
 _OID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_SOURCE_ID = re.compile(r"[0-9a-f]{32}|[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _LARGEST = 10**18
 
@@ -149,7 +150,7 @@ def _entry(table: Table) -> Locked:
         url=source.text("url"),
         path=source.text("path"),
         rev=source.text("rev"),
-        source_commit=source.text("commit", _OID.fullmatch, "an object id"),
+        source_commit=source.text("commit", _SOURCE_ID.fullmatch, "an object id, or the id of a run of MLflow"),
         metafile=_pin(table.table("metafile")),
         artifacts={_plain(artifacts, key): _pin(artifacts.table(key)) for key in artifacts.keys()},  # noqa: SIM118 - no mapping
     )

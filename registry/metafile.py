@@ -8,16 +8,14 @@ under `model_type`; it is read as the processor `model`, called alone, as MLEM's
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
 from registry import interface, strictyaml
-from registry.containment import contained, contained_url
 from registry.document import Place, thaw
-from registry.errors import Refused, RegistryError
+from registry.errors import RegistryError
 from registry.interface import Interface, Method
 
 MAIN = "model"
@@ -51,7 +49,7 @@ class ArtifactRef:
     """One file of the model, as the metafile names it."""
 
     uri: str
-    """Relative to the metafile's folder, or a URL; not yet checked, see `artifact_paths`."""
+    """Relative to the metafile's folder, or a URL; not yet checked, see `registry.layout`."""
     size: int | None = None
     hash: str | None = None
     """MD5 in hex, as MLEM writes it; never what a load is verified against."""
@@ -174,49 +172,6 @@ def dump(metafile: Metafile) -> str:
     if metafile.params:
         found["params"] = thaw(metafile.params)
     return strictyaml.dump(found)
-
-
-def artifact_paths(metafile: Metafile, metafile_path: str) -> dict[str, str]:
-    """Path in the repository of each artifact, or the URL of one of type `fsspec`, as it stands.
-
-    `uri` is relative to the folder of `metafile_path`. Raises `Refused("path-contained")` for whatever does not name a
-    file inside that folder, and for a URL that is more than a place: see `registry.containment`.
-    """
-    folder = posixpath.dirname(contained(metafile_path, "the metafile's own path", metafile_path))
-    return {name: _place(name, ref, folder, metafile_path) for name, ref in metafile.artifacts.items()}
-
-
-def _place(name: str, ref: ArtifactRef, folder: str, where: str) -> str:
-    what = f"uri of artifact {name!r}"
-    if ref.type != FSSPEC:
-        return posixpath.join(folder, contained(ref.uri, what, where))
-    if ref.extra:
-        raise Refused(
-            "path-contained",
-            f"artifact {name!r} names more than a URL: {', '.join(sorted(ref.extra))[:200]}",
-            where,
-            "leave it out: endpoints, options and credentials come from each user's own environment",
-        )
-    return contained_url(ref.uri, what, where)
-
-
-def laid_out_paths(metafile: Metafile, metafile_path: str) -> dict[str, str]:
-    """Where the files of a model lie in a folder: as in its source, what a URL names under the artifact's own name.
-
-    Raises `Refused("path-contained")` where such a name is none of a file, or is taken.
-    """
-    paths = artifact_paths(metafile, metafile_path)
-    folder = posixpath.dirname(metafile_path)
-    urls = [name for name, ref in metafile.artifacts.items() if ref.type == FSSPEC]
-    taken = {posixpath.normpath(metafile_path), *(path for name, path in paths.items() if name not in urls)}
-    for name in urls:
-        paths[name] = posixpath.join(folder, contained(name, "the name of an artifact", metafile_path))
-        if paths[name] in taken:
-            raise Refused(
-                "path-contained", f"artifact {name!r} has the name of another file", metafile_path, "rename it"
-            )
-        taken.add(paths[name])
-    return paths
 
 
 def _require_model(root: Place) -> None:

@@ -15,12 +15,15 @@ from typing import NamedTuple
 from registry.errors import NotFound, Refused
 
 LONGEST = 2048
+TRACKED = "mlflow+"
+"""What stands before the https URL of an MLflow tracking server, which only a source may be."""
 
 _HOST = r"[A-Za-z0-9_\[:][A-Za-z0-9_.:\-\]]*"
 _SCP = r"(?:(?P<user>[A-Za-z0-9_][A-Za-z0-9_.\-]*)@)?(?P<host>[A-Za-z0-9_\[][A-Za-z0-9_.\-:\]]*?):(?P<path>[^:].*)"
 _CONTROL = r"[\x00-\x1f\x7f]"
 _HELPER = r"[A-Za-z0-9][A-Za-z0-9+.\-]*::"
 _FIX = "use https://…, ssh://…, user@host:path, or a path"
+_TRACKING = "use mlflow+https://host"
 _PLAIN = "use https; of a source, policy.yaml may name an http:// pattern among its trusted_sources"
 
 
@@ -32,8 +35,18 @@ class Address(NamedTuple):
     local: bool
     """Whether it is a folder of this machine, read in place."""
 
+    @property
+    def tracked(self) -> bool:
+        """Whether it is a tracking server of MLflow instead of a repository."""
+        return is_tracked(self.text)
+
     def __str__(self) -> str:
         return redacted(self.text)
+
+
+def is_tracked(url: str) -> bool:
+    """Whether an address means a tracking server of MLflow: `mlflow+https://…`."""
+    return url.lower().startswith(TRACKED) and "://" in url
 
 
 def redacted(url: str) -> str:
@@ -45,7 +58,7 @@ def has_credentials(url: str) -> bool:
     """Whether a URL carries a secret: anything before the host of an http(s) URL, a password in one of ssh."""
     scheme, mark, rest = url.partition("://")
     before, at, _ = rest.partition("/")[0].rpartition("@")
-    return bool(mark and at) and (scheme.lower() in {"http", "https"} or ":" in before)
+    return bool(mark and at) and (scheme.lower().removeprefix(TRACKED) in {"http", "https"} or ":" in before)
 
 
 def without_credentials(url: str) -> str:
@@ -55,7 +68,7 @@ def without_credentials(url: str) -> str:
     scheme, mark, rest = url.partition("://")
     authority, slash, path = rest.partition("/")
     before, _, host = authority.rpartition("@")
-    user = "" if scheme.lower() in {"http", "https"} else f"{before.partition(':')[0]}@"
+    user = "" if scheme.lower().removeprefix(TRACKED) in {"http", "https"} else f"{before.partition(':')[0]}@"
     return f"{scheme}{mark}{user}{host}{slash}{path}"
 
 
@@ -64,6 +77,16 @@ def file_url(path: str) -> str:
     from urllib.parse import quote
 
     return f"file://{quote(os.fsencode(path))}"
+
+
+def parse_source(text: str, base: str = "", plain: Callable[[str], bool] | None = None) -> Address:
+    """The same of a source, which may also be a tracking server of MLflow: over https, or http of this machine."""
+    if not is_tracked(text):
+        return parse(text, base, plain)
+    url = text[len(TRACKED) :]
+    if url.partition("://")[0].lower() not in {"https", "http"} or re.search(r"[?#]", url):
+        raise Refused("source-url", f"not the URL of a tracking server: {redacted(text)[:80]!r}", fix=_TRACKING)
+    return Address(f"{TRACKED}{parse(url).text}", local=False)
 
 
 def parse(text: str, base: str = "", plain: Callable[[str], bool] | None = None) -> Address:

@@ -12,6 +12,7 @@ import numpy as np
 from registry import formats, metafile
 from registry.api.save import save
 from registry.formats import Content, File, Trust, load_model
+from registry.layout import artifact_paths
 from registry.metafile import Metafile
 
 FIXTURES = Path(__file__).parent / "fixtures" / "mlem"
@@ -23,7 +24,7 @@ TARGET = ROWS[:, 0] * 3 + 1
 def described(path: Path) -> tuple[Metafile, dict[str, File]]:
     """A metafile and its files, as they lie on disk."""
     found = metafile.parse(path.read_bytes(), path.name)
-    places = metafile.artifact_paths(found, path.name)
+    places = artifact_paths(found, path.name)
     return found, {name: Content((path.parent / place).read_bytes()) for name, place in places.items()}
 
 

@@ -34,6 +34,7 @@ from sklearn.svm import SVC
 from registry import datatypes, formats, metafile
 from registry.errors import Refused, RegistryError
 from registry.formats import Content, File, Trust, load_model, samples, trusted_types
+from registry.layout import artifact_paths
 from registry.metafile import ArtifactRef, Metafile
 
 FIXTURES = Path(__file__).parent / "fixtures" / "mlem"
@@ -59,7 +60,7 @@ def _other_versions(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def fixture(place: str) -> tuple[Metafile, dict[str, File]]:
     path = FIXTURES / place
     found = metafile.parse(path.read_bytes(), place)
-    paths = metafile.artifact_paths(found, place)
+    paths = artifact_paths(found, place)
     return found, {name: Content((FIXTURES / at).read_bytes()) for name, at in paths.items()}
 
 

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from registry import metafile
 from registry.datatypes import Opaque, Primitive, Table, Tensor
 from registry.errors import Refused, RegistryError
+from registry.layout import artifact_paths
 from registry.metafile import ArtifactRef
 
 FIXTURES = Path(__file__).parent / "fixtures" / "mlem"
@@ -74,7 +75,7 @@ def test_writing_is_stable(path: Path) -> None:
 @pytest.mark.parametrize("path", [*MADE, *OLD], ids=lambda path: path.stem)
 def test_artifacts_that_mlem_wrote_lie_where_the_metafile_says(path: Path) -> None:
     found = read(path)
-    for name, place in metafile.artifact_paths(found, path.relative_to(FIXTURES).as_posix()).items():
+    for name, place in artifact_paths(found, path.relative_to(FIXTURES).as_posix()).items():
         assert (FIXTURES / place).stat().st_size == found.artifacts[name].size
 
 
@@ -251,7 +252,7 @@ def test_any_bytes_are_read_or_one_registry_error(data: bytes) -> None:
 
 def paths(uri: str, metafile_path: str = "models/m.mlem") -> dict[str, str]:
     found = replace(made("nosample"), artifacts=MappingProxyType({"data": ArtifactRef(uri)}))
-    return metafile.artifact_paths(found, metafile_path)
+    return artifact_paths(found, metafile_path)
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ from registry.api import save as save_module
 from registry.api.save import SavedModel, save
 from registry.errors import Refused, RegistryError
 from registry.formats import Content, Trust
+from registry.layout import artifact_paths
 
 MLEM = os.environ.get("REGISTRY_MLEM_PYTHON") or None
 needs_mlem = pytest.mark.skipif(MLEM is None, reason="REGISTRY_MLEM_PYTHON names no interpreter with mlem")
@@ -55,10 +56,7 @@ def document(saved: SavedModel) -> dict:
 
 def loaded(saved: SavedModel, trust: Trust = Trust()) -> object:
     found = metafile.parse(saved.metafile.read_bytes(), saved.metafile.name)
-    files = {
-        name: saved.metafile.parent / place
-        for name, place in metafile.artifact_paths(found, saved.metafile.name).items()
-    }
+    files = {name: saved.metafile.parent / place for name, place in artifact_paths(found, saved.metafile.name).items()}
     return formats.load_model(found, {name: Content(path.read_bytes()) for name, path in files.items()}, trust)
 
 

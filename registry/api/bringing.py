@@ -11,7 +11,7 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
-from registry import cache, external
+from registry import cache, external, mlmodel
 from registry.api.auditing import audited
 from registry.api.linking import digest, read_model
 from registry.api.resident import FILE, keep_description
@@ -21,16 +21,19 @@ from registry.cache.transfer import Step, Wanted, transfer
 from registry.cache.upkeep import enforce
 from registry.errors import GitError, NotFound, Refused, RegistryError, Unreachable
 from registry.git.source import Source
+from registry.layout import artifact_paths
 from registry.linkfile import Pin
-from registry.metafile import Metafile, artifact_paths, parse
-from registry.stores import LFS, Held, openings
+from registry.metafile import Metafile, parse
+from registry.stores import LFS, MLFLOW, Held, openings
+from registry.stores.mlflow import source_of
 
 METAFILE = "metafile"
+_NEEDS = f"artifact {mlmodel.REQUIREMENTS}"
 _FEW = 64
 _TRIES = 3
 
-_parsed: dict[tuple[str, str], Metafile] = {}
-"""Metafiles that this process read, by digest and place."""
+_parsed: dict[tuple[str, str, str], Metafile] = {}
+"""Metafiles that this process read, by digests and place."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +62,9 @@ def bring(resolved: Resolved, *, always: bool = False, step: Step | None = None)
     """Bring and verify every file that a link pins; `always` hashes each one again, whatever its stamp says."""
     pins = {METAFILE: resolved.metafile, **{f"artifact {name}": pin for name, pin in resolved.artifacts.items()}}
     files = _files(resolved, pins, always=always, step=step)
+    metafile = _metafile(resolved, files)
     metafile_file = files.pop(METAFILE)
-    metafile = _metafile(resolved, metafile_file)
-    artifact_paths(metafile, resolved.link.path)
+    artifact_paths(metafile, resolved.link.metafile_path)
     unpinned = sorted(set(metafile.artifacts) - set(resolved.artifacts))
     if unpinned:
         raise Refused(
@@ -76,16 +79,28 @@ def bring(resolved: Resolved, *, always: bool = False, step: Step | None = None)
 
 def bring_metafile(resolved: Resolved) -> Metafile:
     """Bring, verify and read the metafile that a link pins, and none of the model's own bytes."""
-    return _metafile(resolved, _files(resolved, {METAFILE: resolved.metafile})[METAFILE])
+    pins = {METAFILE: resolved.metafile}
+    if resolved.link.tracked and mlmodel.REQUIREMENTS in resolved.artifacts:
+        pins[_NEEDS] = resolved.artifacts[mlmodel.REQUIREMENTS]
+    return _metafile(resolved, _files(resolved, pins))
 
 
-def _metafile(resolved: Resolved, file: VerifiedFile) -> Metafile:
-    key = (file.sha256, place(resolved))
+def _metafile(resolved: Resolved, files: Mapping[str, VerifiedFile]) -> Metafile:
+    file, needs = files[METAFILE], files.get(_NEEDS) if resolved.link.tracked else None
+    key = (file.sha256, needs.sha256 if needs else "", place(resolved))
     if key not in _parsed:
         while len(_parsed) >= _FEW:
             _parsed.pop(next(iter(_parsed)), None)
-        _parsed[key] = parse(file.read(), key[1])
+        _parsed[key] = _read(resolved, file, needs)
     return external.complete(_parsed[key], resolved.artifacts)
+
+
+def _read(resolved: Resolved, file: VerifiedFile, needs: VerifiedFile | None) -> Metafile:
+    """The metafile; of MLflow its artifacts are all other files that are pinned."""
+    if not resolved.link.tracked:
+        return parse(file.read(), place(resolved))
+    found = mlmodel.parse_mlmodel(file.read(), place(resolved))
+    return mlmodel.complete(found, tuple(resolved.artifacts), needs.read() if needs else None)
 
 
 def _files(
@@ -104,9 +119,11 @@ def _files(
 
 
 def _from_source(resolved: Resolved, missing: Mapping[str, Pin], step: Step | None) -> None:
-    source = Source(resolved.source)
+    source = source_of(resolved.source, resolved.link.path)
     written = {key: held for key, pin in missing.items() if (held := _held(key, pin))}
     refused: RegistryError | None = None
+    if resolved.link.tracked:  # no git object, no other store: the server says where what is not its own is
+        written = {key: held for key, held in written.items() if held.store == MLFLOW}
     if len(written) == len(missing):
         try:
             return _transfer(resolved, source, missing, written, step)
@@ -140,7 +157,10 @@ def _of_commit(resolved: Resolved, source: Source, wanted: Container[str]) -> di
     if resolved.link.link_type == FILE:
         raise NotFound(f"no store holds {resolved.link.path} any longer", place(resolved), "restore it where it was")
     model = read_model(source, resolved.source_commit, resolved.link.path)
-    held = {METAFILE: Held(model.path, model.blob), **{f"artifact {name}": one for name, one in model.files.items()}}
+    held = {
+        METAFILE: model.held or Held(model.path, model.blob),
+        **{f"artifact {name}": one for name, one in model.files.items()},
+    }
     return {key: one for key, one in held.items() if key in wanted}
 
 

@@ -18,18 +18,19 @@ from types import MappingProxyType
 from registry.api.changing import Scope, scope
 from registry.api.earlier import Recall
 from registry.api.linking import read_model
+from registry.api.links import link_source
 from registry.api.project import Project, open_project
-from registry.api.resolving import link_source
 from registry.checks import ChangeCheck, Check, ListingCheck
 from registry.checks.builtin import CHANGE_CHECKS, LINK_CHECKS, LISTING_CHECKS
 from registry.checks.custom import from_files, from_packages, id_of
 from registry.checks.offer import Offer
 from registry.checks.rule import Unjudged
 from registry.checks.subject import Subject, said
+from registry.checks.tracked import TrackedOffer
 from registry.errors import RegistryError
 from registry.findings import ERROR, NOTE, SKIP, WARNING, Finding
-from registry.git.source import Source
 from registry.policy import OFF, PATH
+from registry.stores.mlflow import source_of
 
 WORKERS = 8
 """How many sources, then links, are looked at side by side: each waits for git most of the time."""
@@ -187,9 +188,11 @@ def _offer(project: Project, subject: Subject, known: dict[str, Offer]) -> Offer
         return None
     if pins is None:
         return None
-    if address.text not in known:
-        known[address.text] = Offer(Source(address), read_model)
-    subject.opened = offer = known[address.text]
+    key = f"{address.text} {link.path}" if address.tracked else address.text
+    if key not in known:
+        made = TrackedOffer if address.tracked else Offer
+        known[key] = made(source_of(address, link.path), read_model)
+    subject.opened = offer = known[key]
     blobs = (pin.blob for pin in pins.artifacts.values() if pin.blob)
     offer.expect(subject.file.path, (pins.commit, link.path), pins.metafile.blob, blobs)
     return offer

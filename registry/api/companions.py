@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from registry.api.linking import require_inside
+from registry.api.writing import require_inside
 from registry.checks.listing import about
 from registry.checks.secrets import credentials
 from registry.errors import Refused, RegistryError

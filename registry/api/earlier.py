@@ -28,11 +28,11 @@ from registry.checks.rule import Unjudged
 from registry.checks.subject import Subject
 from registry.errors import GitError, NotFound, RegistryError
 from registry.git.process import run
-from registry.git.source import Source
 from registry.interface import Interface
 from registry.linkfile import Link, parse_link
 from registry.names import link_paths
 from registry.state import Artifact, fold_artifact
+from registry.stores.mlflow import source_of
 from registry.strictyaml import LIMIT
 from registry.tags import Event, TagName, parse_name
 
@@ -238,7 +238,9 @@ def _bring(wanted: Mapping[Place, Resolved]) -> dict[Place, Interface | Registry
     missing = [each for each in wanted.values() if kept(each.metafile.sha256) is None]
     if len(missing) > 1:
         with suppress(GitError):  # one that it lacks fails all: then each is asked for by itself
-            Source(missing[0].source).bring_blobs([each.metafile.blob for each in missing if each.metafile.blob])
+            source_of(missing[0].source, missing[0].link.path).bring_blobs(
+                [each.metafile.blob for each in missing if each.metafile.blob]
+            )
     found: dict[Place, Interface | RegistryError] = {}
     gone: GitError | None = None
     for place, each in wanted.items():

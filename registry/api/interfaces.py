@@ -7,10 +7,10 @@ from os import PathLike
 from pathlib import Path
 
 from registry import versions as semver
-from registry.api.linking import require_inside, write_file
 from registry.api.loading import bring_metafile
 from registry.api.project import open_project
 from registry.api.resolving import Resolved, resolve
+from registry.api.writing import require_inside, write_file
 from registry.checks.listing import contract_path
 from registry.errors import RegistryError
 from registry.interface import Interface, dump_contract

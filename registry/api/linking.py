@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import posixpath
-import tempfile
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
-from registry import external
+from registry import external, mlmodel
 from registry.api.governing import current_policy, require_trusted
 from registry.api.project import open_project
+from registry.api.writing import registry_root, require_inside, write_file
 from registry.cache.transfer import Step
 from registry.errors import NotFound, Refused, RegistryError
 from registry.git.source import Revision, Source
+from registry.layout import artifact_paths
 from registry.linkfile import Link, format_link
-from registry.metafile import Metafile, artifact_paths, parse
+from registry.metafile import Metafile, parse
 from registry.names import link_paths, require_artifact
 from registry.policy import Policy
 from registry.stores import GIT, LFS, URL, Held, Opening, locate, openings
-from registry.stores.digests import digests
+from registry.stores.digests import digests, read_whole
 from registry.stores.git_blob import GitBlobs, require_content
+from registry.stores.mlflow import TrackedSource, source_of
 from registry.stores.url import Urls
 from registry.strictyaml import LIMIT
-from registry.urls import Address, file_url, has_credentials, redacted
-from registry.urls import parse as parse_address
+from registry.urls import Address, file_url, has_credentials, parse_source, redacted
 
 EXTENSION = ".mlem"
 _OLD_EXTENSION = ".mlem.yaml"
@@ -57,6 +57,8 @@ class Model:
     metafile: Metafile
     files: dict[str, Held]
     """Its artifacts by the name the metafile gives them."""
+    held: Held | None = None
+    """Where the metafile is, if not in git."""
 
 
 def link(
@@ -64,23 +66,23 @@ def link(
     target: str,
     *,
     source_project: str,
-    rev: str,
+    rev: str | None = None,
     project: str | PathLike[str] = ".",
     progress: Step | None = None,
 ) -> Linked:
     """Link the model `source` of the repository `source_project` at `rev` as the artifact `target`.
 
-    The revision must be held by a branch or tag; every file's SHA-256 and git object id is written into the link. The
-    file is written and never committed. The source must be one that the policy of `HEAD` trusts, as it must be for the
-    loader: asked before anything is fetched. `progress` is told how far the reading of each file is: its name, bytes so
-    far, bytes in all where known. Raises `RegistryError`, `NotFound`, `Refused`; then nothing was written.
+    Of a tracking server (`mlflow+https://…`) it is `runs/<run id>/<artifact path>` or `models/<name>/<version>`, and
+    `rev` the run's id, which may be left out. The revision must be held by a branch or tag; every file's SHA-256 and
+    git object id is written into the link. The file is written and never committed. The source must be one that the
+    policy of `HEAD` trusts, asked before anything is fetched. `progress` is told how far the reading of each file is:
+    its name, bytes so far, bytes in all where known. Raises `RegistryError`, `NotFound`, `Refused`; then nothing was
+    written.
     """
     require_artifact(target)
     root = registry_root(project)
-    policy = current_policy(open_project(root))
-    address = source_address(source_project, policy=policy)
-    require_trusted(policy, address, str(root))
-    opened = Source(address)
+    opened = _trusted_source(root, source_project, source)
+    rev = required_rev(opened, rev)
     revision = opened.resolve(rev)
     opened.bring(revision.commit)
     if not opened.reaches(revision.commit):
@@ -91,17 +93,25 @@ def link(
             "push a tag for it",
         )
     model = read_model(opened, revision.commit, source)
+    address = opened.address
     written = Link(
         path=model.path,
         project=file_url(address.text) if address.local else address.text,
         rev=rev,
-        params={"commit": revision.commit, **pins(opened, revision.commit, model, progress=progress)},
+        params={**commit_of(opened, revision), **pins(opened, revision.commit, model, progress=progress)},
     )
     path = root / link_paths(target)[0]
     _require_only(root, target)
     require_inside(root, path)
     write_file(path, format_link(written))
     return Linked(target, path, written, revision)
+
+
+def _trusted_source(root: Path, source_project: str, source: str) -> Source:
+    policy = current_policy(open_project(root))
+    address = source_address(source_project, policy=policy)
+    require_trusted(policy, address, str(root))
+    return source_of(address, source)
 
 
 def source_address(text: str, base: str = "", *, policy: Policy) -> Address:
@@ -117,27 +127,27 @@ def source_address(text: str, base: str = "", *, policy: Policy) -> Address:
             redacted(text),
             "leave them out: git's credential helpers, tokens and SSH keys of each user are used",
         )
-    return parse_address(text, base, policy.admits_plain)
+    return parse_source(text, base, policy.admits_plain)
 
 
-def registry_root(project: str | PathLike[str]) -> Path:
-    """The folder of a registry that links can be written into. Raises `RegistryError`."""
-    opened = open_project(project)
-    if not opened.address.local:
-        raise RegistryError("links are written into a folder, not a URL", opened.where, "clone the registry first")
-    root = Path(opened.address.text)
-    if not (root / ".mlem").is_dir():
-        raise RegistryError("this folder is not a registry: it has no .mlem", str(root), "run `registry init` first")
-    if not (root / ".git").exists():
-        raise RegistryError(
-            "a registry is the root of a git repository", str(root), "name the repository's root folder"
-        )
-    return root
+def required_rev(source: Source, rev: str | None) -> str:
+    """The revision to link: what was asked for; of MLflow the run's id. Raises `RegistryError`, `Refused`."""
+    if rev is None and not isinstance(source, TrackedSource):
+        raise RegistryError("no revision is named", source.where, "name a tag of the source with --rev")
+    return source.run_id if isinstance(source, TrackedSource) and rev is None else str(rev)
+
+
+def commit_of(source: Source, revision: Revision) -> dict[str, str]:
+    """The commit as the link names it: of MLflow that of the run, where it has one."""
+    found = source.commit if isinstance(source, TrackedSource) else revision.commit
+    return {"commit": found} if found else {}
 
 
 def read_model(source: Source, commit: str, path: str) -> Model:
     """Read the model at `path` (with or without `.mlem`) of a commit that was brought. Raises `NotFound`, `Refused`."""
     where = f"{source.where}@{commit[:7]}"
+    if isinstance(source, TrackedSource):
+        return _tracked(source, commit)
     if path.startswith(("/", "-")) or ".." in path.split("/") or "\\" in path or not path.isprintable():
         raise Refused("path-contained", f"not a path inside the source: {path!r}", where, "name the model's metafile")
     tried = metafile_paths(posixpath.normpath(path))
@@ -162,6 +172,20 @@ def read_model(source: Source, commit: str, path: str) -> Model:
             )
     held_files = {name: _sized(files[each], metafile.artifacts[name].size) for name, each in paths.items()}
     return Model(held.path, held.key, data, metafile, held_files)
+
+
+def _tracked(source: TrackedSource, commit: str) -> Model:
+    """The model that a run logged: `MLmodel` is its metafile, every other file an artifact."""
+    files = source.files()
+    held = files.pop(mlmodel.NAME, None)
+    if held is None or not files:
+        raise NotFound(f"no model in {source.model_path}: no {mlmodel.NAME} with files beside it", source.where)
+    opened = openings(source, commit, [held, *files.values()])
+    data = read_whole(opened, held, source.where)
+    needs = files.get(mlmodel.REQUIREMENTS)
+    said = read_whole(opened, needs, source.where) if needs else None
+    metafile = mlmodel.complete(mlmodel.parse_mlmodel(data, f"{source.where}: {held.path}"), tuple(files), said)
+    return Model(source.model_path, "", data, metafile, files, held)
 
 
 def _sized(held: Held, said: int | None) -> Held:
@@ -191,7 +215,12 @@ def pins(
 
     Raises `Refused` (`digest-matches`) where the metafile itself says another size or hash.
     """
-    found = {"metafile.sha256": hashlib.sha256(model.data).hexdigest(), "metafile.blob": model.blob}
+    found = {"metafile.sha256": hashlib.sha256(model.data).hexdigest()}
+    if model.held is None:
+        found["metafile.blob"] = model.blob
+    else:
+        found |= {"metafile.store": model.held.store, "metafile.key": model.held.key}
+        found["metafile.size"] = str(len(model.data))
     opened = opened or openings(source, commit, list(model.files.values()))
     for name, held in model.files.items():
         sha256, size = digest(source, model, name, opened, progress)
@@ -239,30 +268,3 @@ def _require_only(root: Path, target: str) -> None:
                 str(root / path),
                 f"remove that file; the new one is {wanted}",
             )
-
-
-def require_inside(root: Path, path: Path) -> None:
-    """Raise `Refused` where a folder between `root` and `path` is a symlink."""
-    for parent in path.parents:
-        if parent.is_symlink() and root in parent.parents:
-            raise Refused("path-contained", f"{parent} is a symlink", str(path), "make it a plain folder")
-
-
-def write_file(path: Path, text: str) -> None:
-    """Write a text file whole or not at all, never through a symlink in its place."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=".", dir=path.parent)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
-                stream.write(text)
-            umask = os.umask(0)
-            os.umask(umask)
-            Path(name).chmod(0o666 & ~umask)
-            Path(name).replace(path)
-        finally:
-            Path(name).unlink(missing_ok=True)
-    except OSError as error:
-        raise RegistryError(
-            f"the file cannot be written: {error.strerror}", str(path), "check the folder and its rights"
-        ) from None

@@ -19,7 +19,7 @@ from registry.api.resident import FILE
 from registry.cache.files import CHUNK, VerifiedFile, sha256_of, using
 from registry.errors import Refused, RegistryError
 from registry.formats import load_model
-from registry.metafile import laid_out_paths
+from registry.layout import laid_out_paths
 from registry.offline import offline as without_network
 
 __all__ = ["Fetched", "bring", "bring_metafile", "fetch", "lay_out", "load", "load_fetched"]
@@ -103,7 +103,7 @@ def fetch(  # noqa: PLR0913 - the same
 @audited(FETCH)
 def lay_out(fetched: Fetched, folder: Path) -> Path:
     """Write verified files below a folder, where they differ from what lies there; never through a symlink in it."""
-    path = fetched.resolved.link.path
+    path = fetched.resolved.link.metafile_path
     paths = {path: fetched.metafile_file}
     for name, each in laid_out_paths(fetched.metafile, path).items():
         paths[each] = fetched.files[name]

@@ -18,8 +18,8 @@ from typing import NamedTuple
 
 from registry import cache
 from registry.api.admitting import admit
-from registry.api.linking import write_file
 from registry.api.resolving import Resolved, look
+from registry.api.writing import write_file
 from registry.errors import GitError, NotFound, Refused, RegistryError
 from registry.lockfile import NAME, Locked, differences, format_lock, parse_lock
 from registry.names import require_artifact, require_stage

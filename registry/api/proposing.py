@@ -10,7 +10,8 @@ from os import PathLike
 from pathlib import Path
 
 from registry.api.companions import companions, labelled, put
-from registry.api.linking import Linked, link, registry_root
+from registry.api.linking import Linked, link
+from registry.api.writing import registry_root
 from registry.git import gh
 from registry.git.branch import branch
 from registry.hosts import compare_url
@@ -38,7 +39,9 @@ class Proposed:
     """Why no pull request was opened."""
 
 
-def propose(source: str, target: str, *, source_project: str, rev: str, project: str | PathLike[str] = ".") -> Proposed:
+def propose(
+    source: str, target: str, *, source_project: str, rev: str | None = None, project: str | PathLike[str] = "."
+) -> Proposed:
     """Link as `link` does, on the branch `link/NAME` of the remote `origin`, and open a pull request.
 
     The artifact's card and lineage go into the same commit where the work tree has them new or altered.
@@ -54,7 +57,7 @@ def propose(source: str, target: str, *, source_project: str, rev: str, project:
         done = link(source, target, source_project=source_project, rev=rev, project=work.folder)
         put(work.folder, beside)
         files = (path, *beside)
-        title, story = f"Link {target} {rev}", _story(done, frozenset(files))
+        title, story = f"Link {target} {done.link.rev}", _story(done, frozenset(files))
         pushed = work.push(files, f"{title}\n\n{story}")
         opened = gh.pull_request(root, name, work.base, title, story)
         linked = Linked(done.name, Path(path), done.link, done.revision)
@@ -65,6 +68,6 @@ def propose(source: str, target: str, *, source_project: str, rev: str, project:
 
 def _story(done: Linked, files: frozenset[str]) -> str:
     """What the commit and the pull request say."""
-    lines = [f"Source: {done.link.project}", f"Model: {done.link.path}", f"Commit: {done.link.commit}"]
+    lines = [f"Source: {done.link.project}", f"Model: {done.link.path}", f"Commit: {done.link.commit or 'none'}"]
     lines += [f"SHA-256 of {name}: {pin.sha256}" for name, pin in done.link.artifacts.items()]
     return "\n".join([*lines, *labelled(done.name, files)])

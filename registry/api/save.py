@@ -22,6 +22,7 @@ from registry.document import freeze
 from registry.errors import RegistryError
 from registry.formats import Saved, chains
 from registry.formats.chains import Chain
+from registry.layout import artifact_paths
 from registry.metafile import ArtifactRef, Metafile, Requirement
 
 _RESERVED = "artifact."
@@ -66,7 +67,7 @@ def save(
     data = {prefix + name: data for prefix, part in _prefixed(chain) for name, data in part.artifacts.items()}
     names = _names(chain, target.name)
     written = _metafile(chain, data, names, given)
-    metafile.artifact_paths(written, f"{target.name}.mlem")
+    artifact_paths(written, f"{target.name}.mlem")
     _require_free(target, folder=target.name not in names.values())
     for name, content in data.items():
         _replace(target.parent / names[name], content)

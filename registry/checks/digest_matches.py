@@ -48,7 +48,8 @@ class DigestMatches:
 
 def _metafile(model: Model, pin: Pin) -> Iterator[Fault]:
     found = hashlib.sha256(model.data).hexdigest()
-    yield from _differs("metafile", model.path, pin, found, model.blob)
+    faults = [*_differs("metafile", model.path, pin, found, model.blob)]
+    yield from faults or (_elsewhere("metafile", pin, model.held) if model.held else ())
 
 
 def _artifacts(source: Offer, model: Model, pins: Pinned, limit: int, unjudged: list[str]) -> Iterator[Fault]:

@@ -47,6 +47,11 @@ class Model(Protocol):
         ...
 
     @property
+    def held(self) -> Held | None:
+        """Where the metafile is, if not in git."""
+        ...
+
+    @property
     def files(self) -> Mapping[str, Held]:
         """Its artifacts by the name the metafile gives them."""
         ...
@@ -76,7 +81,7 @@ class Offer:
         self.source = source
         self.links: list[str] = []
         """Paths of the links that name it, in order."""
-        self.error: GitError | None = None
+        self.error: RegistryError | None = None
         """Why it could not be asked at all."""
         self._read = read
         self._places: dict[Place, None] = {}

@@ -19,6 +19,7 @@ class Pinned(NamedTuple):
 
     rev: str
     commit: str
+    """Of MLflow the run's id."""
     metafile: Pin
     artifacts: dict[str, Pin]
 
@@ -31,7 +32,9 @@ def faults(link: Link) -> Iterator[tuple[str, str]]:
         yield "rev", "it has no rev"
     else:
         yield from _revision(link, link.rev)
-    if link.commit is None:
+    if link.tracked:
+        yield from _tracked(link)
+    elif link.commit is None:
         found = link.params.get("commit")
         said = "is missing" if found is None else f"is {found[:80]!r}"
         yield "params.commit", f"params.commit {said}, expected 40 hex digits"
@@ -47,6 +50,18 @@ def faults(link: Link) -> Iterator[tuple[str, str]]:
             yield f"params.{key}", f"params.{key} is {value[:80]!r}, expected 40 hex digits"
 
 
+def _tracked(link: Link) -> Iterator[tuple[str, str]]:
+    if link.pinned is None:
+        expected = "runs/<run id>/… or models/<name>/<version>, and rev the run's id: an alias is no pin"
+        yield (
+            "path",
+            f"path {link.path[:80]!r} with rev {(link.rev or '')[:80]!r} is no pin in MLflow, expected {expected}",
+        )
+    found = link.params.get("commit")
+    if found is not None and link.commit is None:
+        yield "params.commit", f"params.commit is {found[:80]!r}, expected 40 hex digits"
+
+
 def _revision(link: Link, rev: str) -> Iterator[tuple[str, str]]:
     try:
         require_revision(rev)
@@ -59,6 +74,6 @@ def _revision(link: Link, rev: str) -> Iterator[tuple[str, str]]:
 
 def pinned(link: Link) -> Pinned | None:
     """The link's pins; none where `faults` finds any."""
-    if any(True for _ in faults(link)) or link.rev is None or link.commit is None or link.metafile is None:
+    if any(True for _ in faults(link)) or link.rev is None or link.pinned is None or link.metafile is None:
         return None
-    return Pinned(link.rev, link.commit, link.metafile, dict(link.artifacts))
+    return Pinned(link.rev, link.pinned, link.metafile, dict(link.artifacts))

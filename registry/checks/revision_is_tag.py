@@ -8,7 +8,7 @@ from registry.checks.rule import Unjudged
 from registry.checks.subject import Subject
 from registry.errors import RegistryError
 from registry.findings import WARNING, Finding
-from registry.git.source import TAG
+from registry.git.source import RUN, TAG
 
 
 class RevisionIsTag:
@@ -26,5 +26,7 @@ class RevisionIsTag:
             kind = subject.source.source.resolve(rev).kind
         except RegistryError:
             raise Unjudged("the rev names nothing at the source: see tag-moved") from None
+        if kind == RUN:
+            raise Unjudged("a run of MLflow has no tags in git")
         if kind != TAG:
             yield subject.finding(self, f"rev {rev!r} is a {kind} of the source, not a tag", key="rev")

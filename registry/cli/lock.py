@@ -54,15 +54,7 @@ def lock(
     """
     from registry.api import locking
 
-    if check + upgrade + remove > 1:
-        raise click.UsageError("--check, --upgrade and --remove exclude each other.", ctx)
-    adding = bool(names) and not (check or upgrade or remove)
-    if (version and not adding) or (stage and not (adding or check)):
-        raise click.UsageError("--stage and --version say what to lock: name it.", ctx)
-    if ctx.get_parameter_source("repo") is not ParameterSource.DEFAULT and not adding:
-        raise click.UsageError("The registry of what is locked stands in the file: leave --repo out.", ctx)
-    if remove and not names:
-        raise click.UsageError("Name what to remove.", ctx)
+    _require_sense(ctx)
     if check:
         return _check(names, stage, file, as_json)
     if upgrade:
@@ -75,6 +67,20 @@ def lock(
         changes = [locking.Change(entry, entry) for entry in locking.read_lock(file)]
     _print(changes, as_json)
     return 0
+
+
+def _require_sense(ctx: click.Context) -> None:
+    """Raise `UsageError` for options that say nothing together."""
+    names, check, upgrade, remove = (ctx.params[key] for key in ("names", "check", "upgrade", "remove"))
+    if check + upgrade + remove > 1:
+        raise click.UsageError("--check, --upgrade and --remove exclude each other.", ctx)
+    adding = bool(names) and not (check or upgrade or remove)
+    if (ctx.params["version"] and not adding) or (ctx.params["stage"] and not (adding or check)):
+        raise click.UsageError("--stage and --version say what to lock: name it.", ctx)
+    if ctx.get_parameter_source("repo") is not ParameterSource.DEFAULT and not adding:
+        raise click.UsageError("The registry of what is locked stands in the file: leave --repo out.", ctx)
+    if remove and not names:
+        raise click.UsageError("Name what to remove.", ctx)
 
 
 def _check(names: Sequence[str], stage: str | None, file: str | None, as_json: bool) -> int:

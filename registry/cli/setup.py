@@ -67,13 +67,22 @@ def init(folder: Path, governed: bool, package: str | None, owners: tuple[str, .
 @click.command()
 @click.argument("source")
 @click.argument("target")
-@click.option("--source-project", required=True, metavar="PATH|URL", help="The repository the model lives in.")
-@click.option("--rev", required=True, help="The revision to pin: a tag of the source, best; or a branch or commit.")
+@click.option(
+    "--source-project",
+    required=True,
+    metavar="PATH|URL",
+    help="The repository the model lives in; or mlflow+https://HOST, a tracking server of MLflow.",
+)
+@click.option("--rev", help="The revision to pin: a tag of the source, best; or a branch or commit. Not for MLflow.")
 @click.option("--pull-request", is_flag=True, help="Push it as a branch of its own, and open a pull request.")
 @options.repo
 @options.as_json
-def link(source: str, target: str, source_project: str, rev: str, pull_request: bool, repo: str, as_json: bool) -> None:
+def link(
+    source: str, target: str, source_project: str, rev: str | None, pull_request: bool, repo: str, as_json: bool
+) -> None:
     """Link the model SOURCE of another repository as the artifact TARGET, pinned to one commit and its digests.
+
+    Of MLflow SOURCE is runs/RUN_ID/ARTIFACT_PATH or models/NAME/VERSION, pinned to the run and its digests.
 
     The file is written, never committed; with --pull-request it is committed on a branch of origin instead, with the
     artifact's card and lineage where they are new or altered, and what is checked out here stays as it is.
@@ -99,14 +108,15 @@ def link(source: str, target: str, source_project: str, rev: str, pull_request: 
 
 def _tell_pins(done: Linked) -> None:
     rev = done.link.rev
-    click.echo(f"  {done.revision.kind} {rev} is commit {done.link.commit}")
+    what = f"is commit {done.link.commit}" if done.link.commit else "names no commit"
+    click.echo(f"  {done.revision.kind} {rev} {what}")
     for name, pin in done.link.artifacts.items():
         click.echo(f"  {name}: sha256 {pin.sha256}")
-    if done.revision.kind != "tag":
+    if done.revision.kind not in {"tag", "run"}:
         click.echo(f"warning: {rev} is no tag: a tag says what a person reviewed", err=True)
 
 
-def _propose(source: str, target: str, source_project: str, rev: str, repo: str, *, as_json: bool) -> None:
+def _propose(source: str, target: str, source_project: str, rev: str | None, repo: str, *, as_json: bool) -> None:
     from registry.api.proposing import propose
 
     done = propose(source, target, source_project=source_project, rev=rev, project=repo)

@@ -36,6 +36,7 @@ BUILT_IN = {
     "file": "registry.formats.files:Files",
     "files": "registry.formats.files:Files",
     "callable": "registry.formats.callable:Callable",
+    "mlflow": "registry.formats.mlflow:MLflow",
 }
 """Model type to class, known without a scan of the installed packages; `pyproject.toml` names the same.
 
@@ -114,7 +115,8 @@ class Format(Protocol):
     """How models of one framework are loaded and saved.
 
     A format whose object lacks a method that the interface names also has `bind(model, method)`, which gives the
-    callable for that name (see `bound`).
+    callable for that name (see `bound`). One whose `load` gives more than the framework's own object, because calls
+    need it, also has `bare(metafile, processor, model)`, which gives that object.
     """
 
     def load(self, metafile: Metafile, processor: str, files: Mapping[str, File], trust: Trust) -> object:
@@ -186,7 +188,9 @@ def load_model(
             PartialModel,
             stacklevel=5,
         )
-    return load_processors(metafile, files, trust, where, requirements, (MAIN,))[MAIN]
+    found = load_processors(metafile, files, trust, where, requirements, (MAIN,))[MAIN]
+    hook = getattr(find(metafile.model_type), "bare", None)
+    return found if hook is None else hook(metafile, MAIN, found)
 
 
 def load_processors(

@@ -15,7 +15,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from registry.errors import Refused, RegistryError
-from registry.formats import File, Trust, install_line, only_file, references
+from registry.formats import File, Trust, only_file, references
+from registry.formats.reading import reading
 from registry.metafile import Metafile
 
 
@@ -35,20 +36,8 @@ def require_allowed(trust: Trust, kind: str) -> None:
 def load(kind: str, metafile: Metafile, files: Mapping[str, File], trust: Trust) -> object:
     """The object stored as `kind`, one of `READERS`; raises `RegistryError` for bytes that are no such file."""
     require_allowed(trust, kind)
-    try:
+    with reading(kind, metafile):
         return READERS[kind](files, metafile, trust)
-    except RegistryError:
-        raise
-    except ModuleNotFoundError as error:
-        raise RegistryError(
-            f"the model needs module {error.name!r}, which is not installed", "", install_line(metafile)
-        ) from error
-    except Exception as error:
-        raise RegistryError(
-            f"the artifact could not be read as {kind}: {type(error).__name__}: {str(error)[:300]}",
-            "",
-            f"load with the versions it was saved with: {install_line(metafile)}",
-        ) from error
 
 
 def _simple(files: Mapping[str, File], _metafile: Metafile, _trust: Trust) -> object:

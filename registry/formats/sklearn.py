@@ -56,8 +56,26 @@ class Sklearn:
 
 def _load_skops(metafile: Metafile, data: bytes, trust: Trust) -> object:
     skops = _skops()
+    named = admitted_types(metafile, data, trust)
     try:
-        named = _types_in(data, skops)
+        return skops.loads(data, trusted=named)
+    except ModuleNotFoundError as error:
+        raise RegistryError(
+            f"the model needs module {error.name!r}, which is not installed", "", install_line(metafile)
+        ) from error
+    except Exception as error:
+        raise _unreadable(error, metafile) from error
+
+
+def admitted_types(metafile: Metafile, data: bytes, trust: Trust) -> list[str]:
+    """The types in a skops file that skops does not trust by itself, each trusted here.
+
+    Raises `Refused("format-allowed")` where one is not, `RegistryError` for bytes that are no such file.
+    """
+    try:
+        named = _types_in(data, _skops())
+    except RegistryError:
+        raise
     except Exception as error:
         raise _unreadable(error, metafile) from error
     refused = trusted_types.untrusted(named, trust.skops_trusted)
@@ -68,14 +86,7 @@ def _load_skops(metafile: Metafile, data: bytes, trust: Trust) -> object:
             "",
             f"review them, then add them to {trusted_types.POLICY_KEY} in policy.yaml",
         )
-    try:
-        return skops.loads(data, trusted=named)
-    except ModuleNotFoundError as error:
-        raise RegistryError(
-            f"the model needs module {error.name!r}, which is not installed", "", install_line(metafile)
-        ) from error
-    except Exception as error:
-        raise _unreadable(error, metafile) from error
+    return named
 
 
 _types: dict[bytes, list[str]] = {}

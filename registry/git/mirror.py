@@ -19,6 +19,7 @@ from pathlib import Path
 
 from registry import cache, offline
 from registry.errors import GitError, Refused
+from registry.git.bare import PLAIN, fresh, make_plain, remote_settings
 from registry.git.objects import sizes
 from registry.git.process import LOCAL, NETWORK, Done, run
 from registry.git.remote import ask
@@ -33,8 +34,6 @@ _WHOLE = ("-c", "fetch.negotiationAlgorithm=noop")
 """A commit that is here may lack its trees: a server that is told of it would leave them out."""
 MARK = "seen"
 """A file in a mirror whose time is that of the last fetch of refs."""
-PLAIN = "plain"
-"""The folder inside a mirror through which objects are read."""
 HEAD = "refs/registry/HEAD"
 """Where a mirror keeps the remote's default branch."""
 
@@ -178,24 +177,24 @@ class Mirror:
         with cache.lock(self._lock):
             if (self.path / "config").is_file():
                 return
-            with _fresh(self.path) as made:
+            with fresh(self.path) as made:
                 for folder in ("objects", "refs"):
                     (made / folder).mkdir()
                 (made / "HEAD").write_text("ref: refs/heads/main\n", encoding="utf-8")
-                settings = _remote_settings(_url(self.address), checked=self.kind != "registries")
+                settings = remote_settings(_url(self.address), checked=self.kind != "registries")
                 (made / "config").write_text(settings, encoding="utf-8")
-                _make_plain(made)
+                make_plain(made)
 
     def _clone(self, specs: Sequence[str]) -> None:
         flags = ["--quiet", "--bare", "--no-tags", "--no-single-branch", "--depth=1", "--filter=tree:0"]
         for spec in specs:
             flags += ["-c", f"remote.origin.fetch={spec}"]
-        with _fresh(self.path) as made:
+        with fresh(self.path) as made:
             line = ["clone", *flags, "--end-of-options", _url(self.address), str(made)]
             self._ask(None, line, question=True)
             run(made, ["config", "--unset-all", "remote.origin.fetch"], accept=(0, 5))
             run(made, ["update-ref", HEAD, "HEAD"], accept=(0, 128))  # a clone does not follow a refspec of HEAD
-            _make_plain(made)
+            make_plain(made)
 
     def _git(self, *args: str, stdin: bytes | None = None) -> None:
         offline.require("objects of it are not here", str(self.address))
@@ -256,58 +255,3 @@ def _folder(url: str) -> str:
 
 def _url(address: Address) -> str:
     return f"file://{address.text}" if address.local else address.text
-
-
-def _remote_settings(url: str, *, checked: bool) -> str:
-    quoted = url.replace("\\", "\\\\").replace('"', '\\"')
-    return f"""[core]
-\trepositoryFormatVersion = 1
-\tbare = true
-[extensions]
-\tpartialClone = origin
-[remote "origin"]
-\turl = "{quoted}"
-\tpromisor = true
-\tpartialCloneFilter = tree:0
-[fetch]
-\tfsckObjects = {str(checked).lower()}
-"""
-
-
-def _make_plain(mirror: Path) -> None:
-    plain = mirror / PLAIN
-    (plain / "refs").mkdir(parents=True)
-    (plain / "objects" / "info").mkdir(parents=True)
-    (plain / "HEAD").write_text("ref: refs/heads/main\n", encoding="utf-8")
-    (plain / "objects" / "info" / "alternates").write_text("../../objects\n", encoding="utf-8")
-    settings = (mirror / "config").read_text(encoding="utf-8")
-    sha256 = "objectformat = sha256" in settings.lower()
-    extension = "[extensions]\n\tobjectFormat = sha256\n" if sha256 else ""
-    text = f"[core]\n\trepositoryFormatVersion = {int(sha256)}\n\tbare = true\n{extension}"
-    (plain / "config").write_text(text, encoding="utf-8")
-
-
-class _fresh:  # noqa: N801 - used as a statement
-    """Make a repository under a temporary name and move it to its place when it is whole."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> Path:
-        import tempfile
-
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._made = Path(tempfile.mkdtemp(prefix=".", dir=self._path.parent))
-        except OSError as error:
-            raise cache.unwritable(self._path.parent, error) from None
-        return self._made
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        import shutil
-
-        if kind is None:
-            shutil.rmtree(self._path, ignore_errors=True)
-            self._made.replace(self._path)
-        else:
-            shutil.rmtree(self._made, ignore_errors=True)

@@ -22,6 +22,8 @@ from registry.urls import Address
 TAG = "tag"
 BRANCH = "branch"
 COMMIT = "commit"
+RUN = "run"
+"""Of a source that is no repository: see `registry.stores.mlflow`."""
 
 
 class Revision(NamedTuple):
@@ -29,7 +31,7 @@ class Revision(NamedTuple):
 
     commit: str
     kind: str
-    """`tag`, `branch` or `commit`."""
+    """`tag`, `branch`, `commit` or `run`."""
     ref: str | None
     """The full ref, where it is one."""
 

@@ -17,14 +17,15 @@ from registry.errors import Refused, RegistryError
 from registry.git.source import Source
 
 GROUP = "registry.stores"
-GIT, LFS, DVC, URL = "git", "lfs", "dvc", "url"
+GIT, LFS, DVC, URL, MLFLOW = "git", "lfs", "dvc", "url", "mlflow"
 BUILT_IN = {
     GIT: "registry.stores.git_blob:GitBlobs",
     LFS: "registry.stores.lfs:Lfs",
     DVC: "registry.stores.dvc:Dvc",
     URL: "registry.stores.url:Urls",
+    MLFLOW: "registry.stores.mlflow:Mlflow",
 }
-"""Store to class. `locate` asks those of `ORDER` in turn."""
+"""Store to class. `locate` asks those of `ORDER` in turn; sources in MLflow say themselves what they hold."""
 ORDER = (URL, LFS, GIT, DVC)
 """LFS before git, so that a pointer is not taken for the file; DVC for what git does not hold."""
 

@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 from registry.cache.files import CHUNK
 from registry.cache.transfer import Step, Transient, retrying
-from registry.errors import Refused
+from registry.errors import Refused, RegistryError
 from registry.stores import Held, Opening
+from registry.strictyaml import LIMIT
 
 _FIX = "do not use it: find out who changed it, or save the model again"
 
@@ -21,6 +22,22 @@ class Digests(NamedTuple):
     md5: str
     head: bytes
     """The first bytes."""
+
+
+def read_whole(opened: Opening, held: Held, where: str) -> bytes:
+    """The bytes of a file that must be small, such as a metafile. Raises `RegistryError`, and what the store raises."""
+    limit = LIMIT if held.size is None else min(held.size, LIMIT)
+
+    def attempt() -> bytes:
+        data = bytearray()
+        with opened(held, 0) as stream:
+            while block := stream.source.read(CHUNK):
+                data += block
+                if len(data) > limit:
+                    raise RegistryError(f"{held.path} has more than {limit} bytes", where, _FIX)
+        return bytes(data)
+
+    return retrying(attempt, lambda: 0)
 
 
 class _Hashes:
