@@ -15,12 +15,15 @@ from typing import Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from registry import strictyaml
+from registry.card import PARTS, REQUIRED
 from registry.document import Place
 from registry.errors import RegistryError
 
 PATH = "policy.yaml"
 FORMAT = 1
 OFF = "off"
+CARD_CHECK = "model-card"
+"""The check that is an error where `card` stands and `checks` says nothing of it: who asks for a card means it."""
 LATER = ("root", "roles", "stages", "notify")
 """Keys that are accepted and not enforced yet."""
 SIZE_LIMIT = 100_000_000
@@ -48,6 +51,15 @@ class Formats(BaseModel):
     """Whether torch's admitted pickles may hold tensors and plain containers only."""
 
 
+class CardRules(BaseModel):
+    """What a model card must have."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    required: tuple[str, ...] = REQUIRED
+    """Parts that must be filled, of `registry.card.PARTS`."""
+
+
 class Unknown(NamedTuple):
     """A key that means nothing."""
 
@@ -69,6 +81,8 @@ class Policy(BaseModel):
     """Severity by id of a check."""
     size_limit: int = SIZE_LIMIT
     """Bytes of a model above which `size-limit` speaks."""
+    card: CardRules = CardRules()
+    """What `model-card` asks for."""
     unknown: tuple[Unknown, ...] = ()
 
     def trusts(self, *names: str) -> bool:
@@ -99,9 +113,14 @@ def parse_policy(data: bytes, where: str = PATH) -> Policy:
         raw["checks"] = {key: _level(place) for key, place in checks.items()}
     if (limit := root.find("size_limit")) is not None:
         raw["size_limit"] = _size(limit)
+    if (card := root.find("card")) is not None:
+        raw["card"] = _card(card)
+        raw["checks"] = {CARD_CHECK: "error", **raw.get("checks", {})}
     unknown = [*_unknown(root, {"format", *Policy.model_fields} - {"unknown"} | set(LATER))]
     if formats is not None:
         unknown += _unknown(formats, set(Formats.model_fields), "formats.")
+    if card is not None:
+        unknown += _unknown(card, set(CardRules.model_fields), "card.")
     try:
         return Policy(unknown=tuple(unknown), **raw)
     except ValidationError as error:
@@ -146,6 +165,12 @@ def _formats(place: Place) -> dict[str, Any]:
     if (weights := place.find("torch_weights_only")) is not None:
         found["torch_weights_only"] = weights.boolean()
     return found
+
+
+def _card(place: Place) -> dict[str, Any]:
+    _require_values(place, set(CardRules.model_fields))
+    required = place.find("required")
+    return {} if required is None else {"required": [_one_of(each, tuple(PARTS)) for each in required.elements()]}
 
 
 def _level(place: Place) -> str:

@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "registry"
 LAYERS = (
     ("errors", "findings"),
     (
-        "annotations", "commit", "containment", "datatypes", "document", "external", "hosts", "interface", "interfacediff", "layout", "linkfile", "lockfile", "metafile", "mlmodel", "mlsignature", "names",
+        "annotations", "card", "carddraft", "cardfields", "commit", "containment", "datatypes", "document", "external", "hosts", "interface", "interfacediff", "layout", "linkfile", "lockfile", "metafile", "mlmodel", "mlsignature", "names",
         "ranges", "strictyaml", "substitution", "tags", "tomltable", "versions",
     ),
     ("policy", "state", "tagrules", "views"),

@@ -45,14 +45,15 @@ class Scope:
         for file in self.found.links:
             name = artifact_of(file.path)
             contract = self.found.contract(name) if name else None
+            card = self.found.card(name) if name else None
             if self.change is None or self.before is None:
-                yield Subject(file, name, contract, policy=self.policy)
+                yield Subject(file, name, contract, policy=self.policy, card=card)
                 continue
             changed = file.path in self.change.paths
             proposed = contract if contract and contract.path in self.change.paths else None
             if changed or proposed or (name and not self.change.paths.isdisjoint(about(name))):
                 rule = (self.before.contract(name) if name else None) or contract
-                yield Subject(file, name, rule, policy=self.policy, changed=changed, proposed=proposed)
+                yield Subject(file, name, rule, policy=self.policy, changed=changed, proposed=proposed, card=card)
 
 
 def scope(project: Project, base: str | None, head: str | None) -> Scope:

@@ -121,7 +121,7 @@ def _looked(opened: Project, question: unchanged.Question, seen: unchanged.Seen 
     """The same of a registry that was asked."""
     name, stage, version = question
     artifact = artifact_here(opened, name).artifact
-    label, event = _decided(opened, artifact, stage, version)
+    label, event = decided(opened, artifact, stage, version)
     if artifact.deprecated is not None:
         said = artifact.deprecated.message.partition("\n")[0]
         warnings.warn(f"artifact {name!r} is deprecated: {said}", DeprecatedArtifact, stacklevel=5)
@@ -159,7 +159,8 @@ class DeprecatedArtifact(UserWarning):
     """The artifact is deprecated; it still loads."""
 
 
-def _decided(project: Project, artifact: Artifact, stage: str | None, version: str | None) -> tuple[str, Event]:
+def decided(project: Project, artifact: Artifact, stage: str | None, version: str | None) -> tuple[str, Event]:
+    """The version that is asked for, and the tag that names its commit. Raises `NotFound`, `Refused`."""
     if stage is not None:
         holder = artifact.holder(stage)
         if holder is None:

@@ -11,6 +11,7 @@ from registry.checks.governance_files import GovernanceFiles
 from registry.checks.interface_compatible import InterfaceCompatible
 from registry.checks.interface_matches import InterfaceMatches
 from registry.checks.link_valid import LinkValid
+from registry.checks.model_card import ModelCard
 from registry.checks.model_readable import ModelReadable
 from registry.checks.model_type_known import ModelTypeKnown
 from registry.checks.name_unique import NameUnique
@@ -52,4 +53,5 @@ LINK_CHECKS: tuple[Check, ...] = (
     InterfaceMatches(),
     InterfaceCompatible(),
     VersionBump(),
+    ModelCard(),
 )

@@ -28,7 +28,7 @@ LINK_FOLDERS = (".mlem/links", ".mlem/link")
 CONTRACTS = "interfaces"
 POLICY = "policy.yaml"
 TEXTS = ("cards", ".mlem/lineage")
-"""Folders of what is said of a model: read for credentials only."""
+"""Folders of what is said of a model."""
 _FOLDERS = (*LINK_FOLDERS, CONTRACTS)
 _MODES = {"100644": FILE, "100755": FILE, "100664": FILE, "120000": SYMLINK, "160000": SUBMODULE}
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from registry import strictyaml
 from registry.checks.files import CONTRACTS, FILE, LINK_FOLDERS, POLICY, TEXTS, File
@@ -34,10 +35,15 @@ class Listing:
 
     def contract(self, name: str) -> File | None:
         """The contract of an artifact, or what hides it (a symlink in place of one of its folders)."""
-        path = contract_path(name)
-        parts = path.split("/")
-        above = ("/".join(parts[:count]) for count in range(1, len(parts) + 1))
-        return next((self.contracts[each] for each in above if each in self.contracts), None)
+        return _standing(self.contracts, contract_path(name))
+
+    def card(self, name: str) -> File | None:
+        """The card of an artifact, or what hides it."""
+        return _standing(self._texts_by_path, about(name)[0])
+
+    @cached_property
+    def _texts_by_path(self) -> dict[str, File]:
+        return {file.path: file for file in self.texts}
 
 
 def listing(files: Iterable[File]) -> Listing:
@@ -53,6 +59,13 @@ def listing(files: Iterable[File]) -> Listing:
         elif is_link(file):
             links.append(file)
     return Listing(tuple(links), contracts, tuple(texts), policy)
+
+
+def _standing(files: dict[str, File], path: str) -> File | None:
+    """The file at a path, or what stands in place of one of the folders above it."""
+    parts = path.split("/")
+    above = ("/".join(parts[:count]) for count in range(1, len(parts) + 1))
+    return next((files[each] for each in above if each in files), None)
 
 
 def contract_path(name: str) -> str:

@@ -36,6 +36,7 @@ class Subject:
         policy: Policy | None = None,
         changed: bool = True,
         proposed: File | None = None,
+        card: File | None = None,
     ) -> None:
         self.file = file
         self.name = name
@@ -48,6 +49,8 @@ class Subject:
         """Whether the link itself is new or another: always, where the whole registry is judged."""
         self.proposed = proposed
         """The contract that the change would put in place of `contract`."""
+        self.card = card
+        """The artifact's card, or what stands in its place."""
         self.parsed: Link | RegistryError = _parsed(file)
         """The link, or why the file is none."""
         self.pinned: Pinned | None = None if isinstance(self.parsed, RegistryError) else pinned(self.parsed)

@@ -25,6 +25,7 @@ COMMANDS = {
         "link": "setup:link",
         "check": "setup:check",
         "interface": "interface:interface",
+        "card": "card:card",
     },
     "Record events": {
         "register": "record:register",

@@ -1,0 +1,90 @@
+"""The first text of a model card: what link and metafile say of a model, and a place for what only people know. Pure.
+
+Names of methods and columns come from the model: they stand in indented code, one line each, so that none of them
+becomes Markdown, and front matter holds constants only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+
+from registry.card import PLACEHOLDER
+from registry.interface import Interface, signature
+from registry.linkfile import Link
+from registry.metafile import Metafile
+
+_LIBRARIES: Mapping[str, str] = MappingProxyType(
+    {
+        "sklearn": "sklearn",
+        "sklearn_pipeline": "sklearn",
+        "sklearn_transformer": "sklearn",
+        "xgboost": "xgboost",
+        "lightgbm": "lightgbm",
+        "catboost": "catboost",
+        "onnx": "onnx",
+        "torch": "pytorch",
+        "tf_keras": "keras",
+    }
+)
+"""`library_name` as Hugging Face spells it, by our type of model."""
+_FRONT = """\
+---
+# What may stand here: https://github.com/huggingface/hub-docs/blob/main/modelcard.md
+# An SPDX identifier such as apache-2.0; or other, with license_name and license_link:
+license: unknown
+{library}tags:
+- git-model-registry
+# language: en
+# datasets:
+# metrics:
+---
+"""
+_ASKED = (
+    ("Intended use", "Who may use it, for what, with which data? What must it not be used for?"),
+    ("Limitations", "Where does it fail? Which data was it never shown?"),
+    ("Ethical considerations", "Whom do its mistakes concern? Which groups were looked at? What about personal data?"),
+    ("Training data", "Which data, from when, how chosen? Where is it described?"),
+    ("Evaluation", "On which data, by which metrics, with which result, compared with what?"),
+    ("Owner", "Which team answers questions, and where?"),
+)
+
+
+def draft(name: str, link: Link, metafile: Metafile) -> str:
+    """The text of a new card."""
+    library = _LIBRARIES.get(metafile.model_type)
+    parts = [
+        _FRONT.format(library=f"library_name: {library}\n" if library else ""),
+        f"# {name}\n",
+        "## Model details\n",
+        _code(_details(link, metafile)),
+        "## Interface\n",
+        _code(_methods(metafile.interface)),
+        *(f"## {title}\n\n<!-- {asked} -->\n\n{PLACEHOLDER}\n" for title, asked in _ASKED),
+    ]
+    return "\n".join(parts)
+
+
+def _details(link: Link, metafile: Metafile) -> Iterator[str]:
+    yield f"type: {metafile.model_type}, stored as {metafile.io}"
+    if link.project is not None:
+        yield f"source: {link.project}"
+    yield f"path: {link.path}"
+    if link.rev is not None:
+        yield f"revision: {link.rev}"
+    yield f"commit: {link.commit}"
+    packages = (f"{each.package}=={each.version}" if each.version else each.package for each in metafile.requirements)
+    yield f"requirements: {', '.join(filter(None, packages)) or 'none recorded'}"
+
+
+def _methods(interface: Interface) -> Iterator[str]:
+    for name, method in interface.methods.items():
+        yield f"{name}{signature(method)}"
+        for argument in method.args:
+            columns, dtypes = getattr(argument.type_, "columns", ()), getattr(argument.type_, "dtypes", ())
+            yield from (f"  {argument.name}[{c!r}]: {d}" for c, d in zip(columns, dtypes, strict=True))
+
+
+def _code(lines: Iterator[str]) -> str:
+    shown = ["".join(char if char.isprintable() else repr(char)[1:-1] for char in line) for line in lines]
+    return "".join(f"    {line}\n" for line in shown or ["nothing is recorded"])
