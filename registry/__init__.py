@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from registry.api.checkenv import checkenv
     from registry.api.checking import check
     from registry.api.doctor import doctor
+    from registry.api.evaluating import evaluate
     from registry.api.firstsight import forget
     from registry.api.holding import latest, which
     from registry.api.linking import link
@@ -44,6 +45,7 @@ _HOMES = {
     "api.checkenv": ("checkenv",),
     "api.checking": ("check",),
     "api.doctor": ("doctor",),
+    "api.evaluating": ("evaluate",),
     "api.firstsight": ("forget",),
     "api.linking": ("link",),
     "api.loading": ("fetch", "load"),
@@ -97,6 +99,7 @@ __all__ = [
     "deprecate",
     "deregister",
     "doctor",
+    "evaluate",
     "export",
     "fetch",
     "forget",

@@ -21,7 +21,7 @@ from registry.errors import RegistryError
 
 PLACEHOLDER = "[More Information Needed]"
 """What Hugging Face's template holds where nobody has written anything yet."""
-LONGEST = 1 << 17
+LONGEST = 1 << 16
 """Longest card that is read, in bytes: some Markdown takes time that grows with the square of it to render."""
 LICENSE = "license"
 """The one part that stands in the front matter."""

@@ -287,12 +287,12 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 
 @pytest.mark.parametrize(
     "bomb",
-    [b"# \n", b"<!---->", b"#" + b" " * 100_000 + b"x #", b"{{", b"`", b"# a\n## b\n", b"<!--\n"],
+    [b"# \n", b"<!---->", b"#" + b" " * 60_000 + b"x #", b"{{", b"`", b"# a\n## b\n", b"<!--\n"],
     ids=range(7),
 )
 def test_a_card_that_is_a_bomb_is_read_soon(bomb: bytes) -> None:
     begun = time.process_time()
-    list(lacking(parse_card(FRONT.encode() + bomb * (100_000 // len(bomb)), PATH), REQUIRED))
+    list(lacking(parse_card(FRONT.encode() + bomb * (60_000 // len(bomb)), PATH), REQUIRED))
     assert time.process_time() - begun < 3
 
 

@@ -274,6 +274,6 @@ def test_only_the_wrapper_starts_processes() -> None:
     users = sorted(
         str(path.relative_to(package)) for path in package.rglob("*.py") if "import subprocess" in path.read_text()
     )
-    assert users == ["git/gh.py", "git/process.py"]
+    assert users == ["api/confining.py", "git/gh.py", "git/process.py"]  # the first starts Python, never git
     assert subprocess.run is not None
     assert os.devnull in " ".join(process.command(None, ["version"], hooks=False))

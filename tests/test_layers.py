@@ -13,12 +13,12 @@ PACKAGE = Path(__file__).resolve().parents[1] / "registry"
 LAYERS = (
     ("errors", "findings"),
     (
-        "annotations", "card", "carddraft", "cardfields", "commit", "containment", "datatypes", "document", "external", "hosts", "interface", "interfacediff", "layout", "linkfile", "lockfile", "metafile", "mlmodel", "mlsignature", "names",
-        "ranges", "strictyaml", "substitution", "tags", "tomltable", "versions",
+        "annotations", "card", "carddraft", "cardfields", "commit", "containment", "datatypes", "document", "evaluation", "external", "hosts", "interface", "interfacediff", "layout", "linkfile", "lockfile", "metafile", "mlmodel", "mlsignature", "names",
+        "ranges", "strictyaml", "substitution", "suite", "tags", "tomltable", "versions",
     ),
     ("policy", "state", "tagrules", "views"),
     ("cache", "git", "offline", "timeouts", "urls"),
-    ("formats", "stores"),
+    ("formats", "measures", "stores"),
     ("checks",),
     ("api",),
     ("", "render"),  # the package itself is the front of `api`
@@ -34,7 +34,7 @@ STANDARD_FOR_PURE = {
 }  # fmt: skip
 GRAMMARS = {
     "click": {"cli"},
-    "pydantic": {"linkfile", "policy"},
+    "pydantic": {"evaluation", "linkfile", "policy"},
     "yaml": {"strictyaml"},
     "ruamel": {"annotations"},
     "tomllib": {"tomltable"},
@@ -127,10 +127,10 @@ def test_dependencies_are_imported_where_their_layer_is() -> None:
             assert homes is None or module.partition(".")[0] in homes, f"registry.{module}, line {line} imports {name}"
 
 
-def test_only_git_s_package_starts_processes_and_git_itself_one_module_but_for_a_person_s_branch() -> None:
+def test_only_git_s_package_and_the_one_of_evaluations_start_processes() -> None:
     starters = {"subprocess", "multiprocessing", "pty", "git", "pexpect"}
     found = {m for m in MODULES for name, _ in imports(m) if name.partition(".")[0] in starters}
-    assert found == {"git.process", "git.branch", "git.gh"}
+    assert found == {"git.process", "git.branch", "git.gh", "api.confining"}
 
 
 def test_modules_do_not_import_each_other_in_a_circle() -> None:

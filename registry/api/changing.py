@@ -9,7 +9,7 @@ have none (a shallow clone) between head and base.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from registry.api.project import Project
@@ -78,7 +78,7 @@ def _between(project: Project, base: str, head: str) -> Scope:
     known = policy if isinstance(policy, Policy) else Policy()
     touched = {artifact_of(file.path) for file in (*before.links, *after.links) if file.path in paths}
     return Scope(
-        after,
+        replace(after, suites=before.suites),
         known,
         policy if isinstance(policy, RegistryError) else None,
         _scripts(project, base),

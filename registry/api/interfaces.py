@@ -48,20 +48,30 @@ class Compared:
 
 def describe(text: str, project: Where = ".") -> Described:
     """The interface of `NAME`, `NAME@V` or `NAME#STAGE`, its latest version by default; as `resolve` raises."""
+    return _described(find(text, project))
+
+
+def find(text: str, project: Where = ".") -> Resolved:
+    """What `NAME`, `NAME@V`, `NAME@REV` or `NAME#STAGE` is; as `resolve` raises."""
     for mark in "#@":
         name, found, rest = text.partition(mark)
         if found:
-            return at(name, rest if mark == "@" else f"#{rest}", project)
-    return _described(resolve(text, project=project))
+            return find_at(name, rest if mark == "@" else f"#{rest}", project)
+    return resolve(text, project=project)
 
 
 def at(name: str, place: str, project: Where = ".") -> Described:
     """The interface of an artifact at a version, at a stage written `#STAGE`, or at a revision of the registry."""
+    return _described(find_at(name, place, project))
+
+
+def find_at(name: str, place: str, project: Where = ".") -> Resolved:
+    """The same, without its interface."""
     if place.startswith("#"):
-        return _described(resolve(name, stage=place[1:], project=project))
+        return resolve(name, stage=place[1:], project=project)
     if semver.is_version(place):
-        return _described(resolve(name, version=place, project=project))
-    return _described(resolve(name, rev=place, project=project))
+        return resolve(name, version=place, project=project)
+    return resolve(name, rev=place, project=project)
 
 
 def compare(name: str, old: str, new: str, project: Where = ".") -> Compared:

@@ -73,7 +73,14 @@ def _rows(text: str, method: Method, install: str) -> Any:
             return json.loads(text)
         except (ValueError, RecursionError) as error:
             raise RegistryError(f"the data cannot be read: {error}", fix="give JSON") from None
-    frame = _frame(text, kind, install)
+    return arguments(_frame(text, kind, install), kind)
+
+
+def arguments(frame: Any, kind: DataType) -> Any:
+    """A table as the argument that a method takes: its columns by name, or an array of all columns in order.
+
+    Raises `RegistryError` that names the columns that are missing.
+    """
     if isinstance(kind, Table):
         return _columns(frame, kind)
     return _typed(frame.to_numpy(), kind.dtype) if isinstance(kind, Tensor) else frame.to_numpy()

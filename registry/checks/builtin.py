@@ -6,6 +6,7 @@ from registry.checks import ChangeCheck, Check, ListingCheck
 from registry.checks.commit_reachable import CommitReachable
 from registry.checks.contract_linked import ContractLinked
 from registry.checks.digest_matches import DigestMatches
+from registry.checks.evaluation_present import EvaluationPresent
 from registry.checks.format_allowed import FormatAllowed
 from registry.checks.governance_files import GovernanceFiles
 from registry.checks.interface_compatible import InterfaceCompatible
@@ -30,7 +31,13 @@ from registry.checks.source_url import SourceUrl
 from registry.checks.tag_moved import TagMoved
 from registry.checks.version_bump import VersionBump
 
-LISTING_CHECKS: tuple[ListingCheck, ...] = (NameUnique(), ContractLinked(), SecretsBeside(), PolicyValid())
+LISTING_CHECKS: tuple[ListingCheck, ...] = (
+    NameUnique(),
+    ContractLinked(),
+    SecretsBeside(),
+    PolicyValid(),
+    EvaluationPresent(),
+)
 CHANGE_CHECKS: tuple[ChangeCheck, ...] = (PolicyGrows(), GovernanceFiles(), OneModelPerChange())
 LINK_CHECKS: tuple[Check, ...] = (
     LinkValid(),

@@ -17,6 +17,7 @@ from registry.errors import RegistryError
 from registry.git.objects import entries, read_all, sizes
 from registry.git.process import run
 from registry.strictyaml import LIMIT
+from registry.suite import PATH, REPORTS
 
 FILE = "a file"
 LARGE = "a file of more than 1 MiB"
@@ -27,6 +28,8 @@ SPECIAL = "a special file"
 LINK_FOLDERS = (".mlem/links", ".mlem/link")
 CONTRACTS = "interfaces"
 POLICY = "policy.yaml"
+EVALUATIONS = "evaluations"
+"""Suites, and reports below it."""
 TEXTS = ("cards", ".mlem/lineage")
 """Folders of what is said of a model."""
 _FOLDERS = (*LINK_FOLDERS, CONTRACTS)
@@ -89,7 +92,7 @@ def _filled(
 
 
 def _may_matter(path: str) -> bool:
-    named = (*_FOLDERS, *TEXTS)
+    named = (*_FOLDERS, *TEXTS, EVALUATIONS)
     folders = any(path == each or path.startswith(f"{each}/") or each.startswith(f"{path}/") for each in named)
     return folders or path.endswith(".mlem") or path == POLICY
 
@@ -97,6 +100,8 @@ def _may_matter(path: str) -> bool:
 def _wanted(file: File) -> bool:
     """Whether it is a link or a contract by its name, or hides some: a symlink or submodule in place of a folder."""
     path = file.path
+    if path.startswith(f"{EVALUATIONS}/") and not path.endswith(".mlem"):
+        return PATH.fullmatch(path) is not None or (path.startswith(f"{REPORTS}/") and path.endswith(".json"))
     if not file.plain:
         return _may_matter(path)
     if path.startswith(f"{CONTRACTS}/"):

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from registry import strictyaml
-from registry.checks.files import CONTRACTS, FILE, LINK_FOLDERS, POLICY, TEXTS, File
+from registry.checks.files import CONTRACTS, EVALUATIONS, FILE, LINK_FOLDERS, POLICY, TEXTS, File
 from registry.errors import RegistryError
 from registry.names import from_tag, in_tag
+from registry.suite import PATH, REPORTS
 
 _LAYOUTS = ((".mlem/links/", ".mlem"), (".mlem/link/", ".mlem"), (".mlem/link/", ".mlem.yaml"), ("", ".mlem"))
 _TEXTS = tuple(f"{each}/" for each in TEXTS)
@@ -30,6 +31,10 @@ class Listing:
     """By path."""
     texts: tuple[File, ...] = ()
     """Cards and lineage."""
+    suites: tuple[File, ...] = ()
+    """Evaluation suites; of a change those of its base."""
+    reports: tuple[File, ...] = ()
+    """Reports of evaluations."""
     policy: File | None = None
     """`policy.yaml`, or what stands in its place."""
 
@@ -49,6 +54,7 @@ class Listing:
 def listing(files: Iterable[File]) -> Listing:
     """Sort files by what they are."""
     links, contracts, texts, policy = [], {}, [], None
+    suites, reports = [], []
     for file in sorted(files):
         if file.path == POLICY:
             policy = file
@@ -56,9 +62,13 @@ def listing(files: Iterable[File]) -> Listing:
             texts.append(file)
         elif file.path == CONTRACTS or (file.path.startswith(f"{CONTRACTS}/") and not file.path.endswith(".mlem")):
             contracts[file.path] = file
+        elif file.path.startswith(f"{REPORTS}/") and file.path.endswith(".json"):
+            reports.append(file)
+        elif file.path == EVALUATIONS or PATH.fullmatch(file.path):
+            suites.append(file)
         elif is_link(file):
             links.append(file)
-    return Listing(tuple(links), contracts, tuple(texts), policy)
+    return Listing(tuple(links), contracts, tuple(texts), tuple(suites), tuple(reports), policy)
 
 
 def _standing(files: dict[str, File], path: str) -> File | None:

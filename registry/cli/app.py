@@ -26,6 +26,7 @@ COMMANDS = {
         "check": "setup:check",
         "interface": "interface:interface",
         "card": "card:card",
+        "evaluate": "evaluate:evaluate",
     },
     "Record events": {
         "register": "record:register",
