@@ -85,7 +85,8 @@ def test_hugging_face_s_own_library_reads_what_is_begun(reg: Repo) -> None:
     from huggingface_hub import ModelCard
 
     theirs = ModelCard.load(init_card("m", reg.path))
-    assert (theirs.data.license, theirs.data.library_name) == ("unknown", "sklearn")
+    fields = theirs.data.to_dict()
+    assert (fields["license"], fields["library_name"]) == ("unknown", "sklearn")
     assert theirs.text.lstrip().startswith("# m\n")
 
 

@@ -10,8 +10,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import lightgbm
 import numpy as np
+import onnx
 import pytest
+import xgboost
 from frameworks import FIXTURES, ROWS, TARGET, again, answered, broken, call, described, fixture, with_bytes
 from lab import Lab
 from linked import commit_version, make_registry, make_source
@@ -23,10 +26,6 @@ from registry.api.save import save
 from registry.errors import Refused, RegistryError
 from registry.formats import Content, Trust, load_model, xgboost_trees
 from registry.interface import Interface
-
-lightgbm = pytest.importorskip("lightgbm", reason="pip install lightgbm")
-onnx = pytest.importorskip("onnx", reason="pip install onnx onnxruntime")
-xgboost = pytest.importorskip("xgboost", reason="pip install xgboost-cpu")
 
 
 @pytest.fixture
@@ -123,7 +122,6 @@ def test_a_callable_is_saved_with_what_it_refers_to(tmp_path: Path, booster: Any
 
 
 def test_arrays_are_saved_as_safetensors(tmp_path: Path) -> None:
-    pytest.importorskip("safetensors", reason="pip install safetensors")
     found, back = again({"b": ROWS, "a": np.arange(3)}, tmp_path, Trust("never"))
     assert (found.model_type, found.io, sorted(back)) == ("safetensors", "safetensors", ["a", "b"])
     assert (back["b"] == ROWS).all()
@@ -383,7 +381,6 @@ SPAN = {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}
     ],
 )  # fmt: skip
 def test_safetensors_that_do_not_hold_together_are_refused(data: bytes) -> None:
-    pytest.importorskip("safetensors", reason="pip install safetensors")
     found = registry.metafile.parse(
         b"object_type: model\nartifacts: {data: {uri: m}}\nprocessors: {model: {type: safetensors, io: safetensors}}\n",
         "m",

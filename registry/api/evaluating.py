@@ -70,12 +70,7 @@ def evaluate(
         opened.refresh_head()
         text = _suite_file(opened, suite)
         parsed = parse_suite(text, suite)
-        if not parsed.concerns(candidate.resolved.name):
-            raise RegistryError(
-                f"the suite is for {', '.join(parsed.models)[:200]}",
-                suite,
-                f"add {candidate.resolved.name} to `models`",
-            )
+        _require_concerned(parsed, candidate, suite)
         asked = parsed.against if against is None else against
         current = _current(candidate.resolved.name, asked, project, required=against is not None, step=transfers)
         data = locked(parsed.data, opened, transfers)
@@ -88,25 +83,39 @@ def evaluate(
             "functions": {path: source.decode("utf-8", "replace") for path, source in sources.items()},
         }
         measured = _run(candidate, current, parsed, inputs, progress)
-    report = Evaluation(
+    given = Inputs(
+        suite=suite,
+        suite_sha256=hashlib.sha256(text).hexdigest(),
+        data=parsed.data.address,
+        data_sha256=parsed.data.sha256,
+        functions={path: hashlib.sha256(source).hexdigest() for path, source in sources.items()},
+        packages=measured.packages,
+    )
+    report = _report(parsed, candidate, current, asked, given, measured)
+    return Evaluated(report, _written(opened, report))
+
+
+def _report(
+    suite: Suite, candidate: Fetched, current: Fetched | None, asked: str | None, given: Inputs, measured: Measured
+) -> Evaluation:
+    return Evaluation(
         format=FORMAT,
-        suite=parsed.name,
-        task=parsed.task,
+        suite=suite.name,
+        task=suite.task,
         candidate=_judged(candidate),
         against=None if asked in {None, NOTHING} else asked,
         current=_judged(current) if current else None,
-        inputs=Inputs(
-            suite=suite,
-            suite_sha256=hashlib.sha256(text).hexdigest(),
-            data=parsed.data.address,
-            data_sha256=parsed.data.sha256,
-            functions={path: hashlib.sha256(source).hexdigest() for path, source in sources.items()},
-            packages=measured.packages,
-        ),
+        inputs=given,
         results=measured.results,
         timings=measured.timings,
     )
-    return Evaluated(report, _written(opened, report))
+
+
+def _require_concerned(suite: Suite, candidate: Fetched, path: str) -> None:
+    name = candidate.resolved.name
+    if not suite.concerns(name):
+        said = f"the suite is for {', '.join(suite.models)[:200]}"
+        raise RegistryError(said, path, f"add {name} to `models`")
 
 
 @audited(LOAD)

@@ -84,14 +84,7 @@ def link(
     opened = _trusted_source(root, source_project, source)
     rev = required_rev(opened, rev)
     revision = opened.resolve(rev)
-    opened.bring(revision.commit)
-    if not opened.reaches(revision.commit):
-        raise Refused(
-            "commit-reachable",
-            f"no branch or tag of the source holds commit {revision.commit}",
-            opened.where,
-            "push a tag for it",
-        )
+    _bring_reachable(opened, revision.commit)
     model = read_model(opened, revision.commit, source)
     address = opened.address
     written = Link(
@@ -105,6 +98,13 @@ def link(
     require_inside(root, path)
     write_file(path, format_link(written))
     return Linked(target, path, written, revision)
+
+
+def _bring_reachable(source: Source, commit: str) -> None:
+    source.bring(commit)
+    if not source.reaches(commit):
+        said = f"no branch or tag of the source holds commit {commit}"
+        raise Refused("commit-reachable", said, source.where, "push a tag for it")
 
 
 def _trusted_source(root: Path, source_project: str, source: str) -> Source:

@@ -131,7 +131,7 @@ class Format(Protocol):
         """Whether `save` knows this object; asked without importing the framework."""
         ...
 
-    def save(self, model: object, sample_data: object, format: str | None) -> Saved:  # noqa: A002 - the public word
+    def save(self, model: object, sample_data: object, format: str | None) -> Saved:
         """The model's bytes and description; `format` None is the framework's safest one."""
         ...
 

@@ -35,7 +35,7 @@ class Callable:
         """Whether it can be called, and is no class and no file."""
         return callable(model) and not isinstance(model, type)
 
-    def save(self, model: object, sample_data: object, format: str | None) -> Saved:  # noqa: A002
+    def save(self, model: object, sample_data: object, format: str | None) -> Saved:
         """The callable with what it refers to, by dill unless cloudpickle is asked for, and what it needs."""
         from registry.formats import estimator, requirements
 

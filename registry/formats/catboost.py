@@ -25,7 +25,7 @@ _CLASSES = {"clf": "CatBoostClassifier", "reg": "CatBoostRegressor"}
 class CatBoost:
     """The format of model type `catboost`."""
 
-    def load(self, metafile: Metafile, processor: str, files: Mapping[str, File], trust: Trust) -> object:  # noqa: ARG002
+    def load(self, metafile: Metafile, processor: str, files: Mapping[str, File], trust: Trust) -> object:
         """The `CatBoostClassifier` or `CatBoostRegressor`; raises `RegistryError`."""
         found = metafile.processors[processor]
         if found.io != IO:
@@ -44,7 +44,7 @@ class CatBoost:
         """Whether it is one of the two."""
         return made_by(model, "catboost", *_CLASSES.values())
 
-    def save(self, model: Any, sample_data: object, format: str | None) -> Saved:  # noqa: A002
+    def save(self, model: Any, sample_data: object, format: str | None) -> Saved:
         """The model as cbm, with `predict` and a classifier's `predict_proba`."""
         from registry.formats import estimator, requirements
 

@@ -35,7 +35,7 @@ class Chain:
 def build(
     model: object,
     sample_data: object,
-    format: str | None,  # noqa: A002 - the public word
+    format: str | None,
     preprocess: _Given = None,
     postprocess: _Given = None,
 ) -> Chain:
@@ -83,7 +83,7 @@ def _main(
     kind: Format,
     model: object,
     plain: Saved,
-    format: str | None,  # noqa: A002
+    format: str | None,
     reaches: Mapping[str, object],
 ) -> Saved:
     """The model with each method described by what reaches it; its bytes are those of one save."""
@@ -119,7 +119,7 @@ def _called(processor: Processor, held: object, method: str, sample: object) -> 
     return bound(processor.type, held, processor.interface.methods[method].name)(sample)
 
 
-def _saved(name: str, processor: object, sample: object, main: Format, format: str | None) -> Saved:  # noqa: A002
+def _saved(name: str, processor: object, sample: object, main: Format, format: str | None) -> Saved:
     """By the format that knows it, which takes `format` where it is the model's own; a plain callable by reference."""
     try:
         kind = find_for(processor)

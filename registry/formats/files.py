@@ -21,7 +21,7 @@ IO = "file"
 class Files:
     """The format of model types `file` and `files`."""
 
-    def load(self, metafile: Metafile, processor: str, files: Mapping[str, File], trust: Trust) -> object:  # noqa: ARG002
+    def load(self, metafile: Metafile, processor: str, files: Mapping[str, File], trust: Trust) -> object:
         """The path of a `file`, the paths of `files` by name; raises `RegistryError`."""
         found = metafile.processors[processor]
         if found.io != IO:
@@ -34,7 +34,7 @@ class Files:
         """Whether it is a `pathlib.Path`."""
         return isinstance(model, Path)
 
-    def save(self, model: Path, sample_data: object, format: str | None) -> Saved:  # noqa: A002
+    def save(self, model: Path, sample_data: object, format: str | None) -> Saved:
         """The bytes of the file, or of every file below the folder, by path within it; links are refused."""
         if format is not None or sample_data is not None:
             raise RegistryError("plain files have no format and no methods", "", "leave format and sample_data out")

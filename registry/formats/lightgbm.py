@@ -23,7 +23,7 @@ IO = "lightgbm_io"
 class LightGBM:
     """The format of model type `lightgbm`."""
 
-    def load(self, metafile: Metafile, processor: str, files: Mapping[str, File], trust: Trust) -> object:  # noqa: ARG002
+    def load(self, metafile: Metafile, processor: str, files: Mapping[str, File], trust: Trust) -> object:
         """The `lightgbm.Booster`; raises `RegistryError`."""
         if metafile.processors[processor].io != IO:
             raise unknown_io(metafile.processors[processor], (IO,))
@@ -40,7 +40,7 @@ class LightGBM:
         """Whether it is a `Booster`."""
         return made_by(model, "lightgbm", "Booster")
 
-    def save(self, model: Any, sample_data: object, format: str | None) -> Saved:  # noqa: A002
+    def save(self, model: Any, sample_data: object, format: str | None) -> Saved:
         """The booster's text; `sample_data` may be a `Dataset` that still holds its data."""
         from registry.formats import estimator, requirements
 

@@ -69,11 +69,11 @@ class MLflow:
         with reading(f"MLflow's {own}", metafile):
             return model.get_raw_model()
 
-    def accepts(self, model: object) -> bool:  # noqa: ARG002 - the same for all
+    def accepts(self, model: object) -> bool:
         """Nothing: MLflow saves its models itself."""
         return False
 
-    def save(self, model: object, sample_data: object, format: str | None) -> Saved:  # noqa: A002, ARG002
+    def save(self, model: object, sample_data: object, format: str | None) -> Saved:
         """Never called: raises `RegistryError`."""
         raise RegistryError("models of MLflow are logged by MLflow", "", "mlflow.sklearn.log_model(…), then link it")
 

@@ -30,7 +30,7 @@ EXTERNAL = "tensors"
 class Onnx:
     """The format of model type `onnx`."""
 
-    def load(self, metafile: Metafile, processor: str, files: Mapping[str, File], trust: Trust) -> object:  # noqa: ARG002
+    def load(self, metafile: Metafile, processor: str, files: Mapping[str, File], trust: Trust) -> object:
         """The `onnx.ModelProto`; raises `Refused("path-contained")` or `RegistryError`."""
         if metafile.processors[processor].io != IO:
             raise unknown_io(metafile.processors[processor], (IO,))
@@ -49,7 +49,7 @@ class Onnx:
         """Whether it is a `ModelProto`."""
         return made_by(model, "onnx", "ModelProto")
 
-    def save(self, model: Any, sample_data: object, format: str | None) -> Saved:  # noqa: A002
+    def save(self, model: Any, sample_data: object, format: str | None) -> Saved:
         """One file, which MLEM reads too, or with `external` a second one for the tensors, which MLEM does not."""
         from registry.formats import estimator, requirements
 

@@ -22,7 +22,7 @@ IO = "safetensors"
 class Safetensors:
     """The format of model type `safetensors`."""
 
-    def load(self, metafile: Metafile, processor: str, files: Mapping[str, File], trust: Trust) -> object:  # noqa: ARG002
+    def load(self, metafile: Metafile, processor: str, files: Mapping[str, File], trust: Trust) -> object:
         """The arrays by name; raises `RegistryError`."""
         if metafile.processors[processor].io != IO:
             raise unknown_io(metafile.processors[processor], (IO,))
@@ -32,7 +32,7 @@ class Safetensors:
         """Whether it is a dict of numpy's arrays by name."""
         return holds(model, "numpy", "ndarray")
 
-    def save(self, model: Any, sample_data: object, format: str | None) -> Saved:  # noqa: A002
+    def save(self, model: Any, sample_data: object, format: str | None) -> Saved:
         """The arrays' bytes; they offer no method."""
         from registry.formats import requirements
 

@@ -40,7 +40,7 @@ class Sklearn:
         own = any(each.__module__.partition(".")[0] == "sklearn" for each in type(model).__mro__)
         return own and not isinstance(model, type) and any(hasattr(model, name) for name in ("predict", "transform"))
 
-    def save(self, model: object, sample_data: object, format: str | None) -> Saved:  # noqa: A002 - the public word
+    def save(self, model: object, sample_data: object, format: str | None) -> Saved:
         """The estimator's bytes, its methods as MLEM infers them from `sample_data`, and what it needs."""
         from registry.formats import estimator, requirements
 

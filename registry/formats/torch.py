@@ -65,7 +65,7 @@ class Torch:
         kinds = ("Module", "ScriptModule", "ScriptFunction", "ExportedProgram")
         return made_by(model, "torch", *kinds) or safetensors.holds(model, "torch", "Tensor")
 
-    def save(self, model: Any, sample_data: object, format: str | None) -> Saved:  # noqa: A002
+    def save(self, model: Any, sample_data: object, format: str | None) -> Saved:
         """Weights as safetensors, scripts as TorchScript, exported programs as such, unless `format` says otherwise.
 
         `jit` compiles a module, `export` traces it with `sample_data`, `state_dict` and `pickle` are `torch.save`'s.

@@ -27,7 +27,7 @@ _WRITTEN = {None: "ubj", "ubj": "ubj", "json": "json"}
 class XGBoost:
     """The format of model type `xgboost`."""
 
-    def load(self, metafile: Metafile, processor: str, files: Mapping[str, File], trust: Trust) -> object:  # noqa: ARG002
+    def load(self, metafile: Metafile, processor: str, files: Mapping[str, File], trust: Trust) -> object:
         """The `xgboost.Booster`; raises `RegistryError`."""
         if metafile.processors[processor].io != IO:
             raise unknown_io(metafile.processors[processor], (IO,))
@@ -45,7 +45,7 @@ class XGBoost:
         """Whether it is a `Booster`."""
         return made_by(model, "xgboost", "Booster")
 
-    def save(self, model: Any, sample_data: object, format: str | None) -> Saved:  # noqa: A002
+    def save(self, model: Any, sample_data: object, format: str | None) -> Saved:
         """The booster as UBJSON, or as JSON, which MLEM cannot read; `sample_data` may be a `DMatrix`."""
         from registry.formats import estimator, requirements
 
