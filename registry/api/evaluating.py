@@ -83,16 +83,20 @@ def evaluate(
             "functions": {path: source.decode("utf-8", "replace") for path, source in sources.items()},
         }
         measured = _run(candidate, current, parsed, inputs, progress)
-    given = Inputs(
-        suite=suite,
-        suite_sha256=hashlib.sha256(text).hexdigest(),
-        data=parsed.data.address,
-        data_sha256=parsed.data.sha256,
-        functions={path: hashlib.sha256(source).hexdigest() for path, source in sources.items()},
-        packages=measured.packages,
-    )
+    given = _given(parsed, suite, text, sources, measured)
     report = _report(parsed, candidate, current, asked, given, measured)
     return Evaluated(report, _written(opened, report))
+
+
+def _given(suite: Suite, path: str, text: bytes, sources: Mapping[str, bytes], measured: Measured) -> Inputs:
+    return Inputs(
+        suite=path,
+        suite_sha256=hashlib.sha256(text).hexdigest(),
+        data=suite.data.address,
+        data_sha256=suite.data.sha256,
+        functions={each: hashlib.sha256(source).hexdigest() for each, source in sources.items()},
+        packages=measured.packages,
+    )
 
 
 def _report(
