@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from registry.api.evaluating import evaluate
     from registry.api.firstsight import forget
     from registry.api.holding import latest, which
+    from registry.api.lineages import impact, lineage_of
     from registry.api.linking import link
     from registry.api.loading import fetch, load
     from registry.api.lockcheck import check_lock
@@ -47,6 +48,7 @@ _HOMES = {
     "api.doctor": ("doctor",),
     "api.evaluating": ("evaluate",),
     "api.firstsight": ("forget",),
+    "api.lineages": ("impact", "lineage_of"),
     "api.linking": ("link",),
     "api.loading": ("fetch", "load"),
     "api.lockcheck": ("check_lock",),
@@ -103,9 +105,11 @@ __all__ = [
     "export",
     "fetch",
     "forget",
+    "impact",
     "import_bundle",
     "init",
     "latest",
+    "lineage_of",
     "link",
     "load",
     "load_model",

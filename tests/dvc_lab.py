@@ -28,6 +28,31 @@ stages:
 artifacts:
   churn: {path: ../trained, type: model}
 """
+MADE = """\
+stages:
+  prepare:
+    cmd: sort data/raw.csv > data/clean.csv
+    deps: [data/raw.csv, prepare.py]
+    outs: [data/clean.csv]
+  train:
+    cmd: cp base/lr lr
+    deps: [data/clean.csv, base/lr, train.py]
+    params: [train.alpha, train.layers]
+    outs:
+    - lr: {cache: false}
+  evaluate:
+    cmd: cp base/metrics.json metrics.json
+    deps: [lr]
+    metrics:
+    - metrics.json: {cache: false}
+"""
+DECLARED = """\
+delta: {sales: {uri: s3://lake/sales, version: 12}}
+feast: {customer: {view: customer_features}}
+sql: {orders: {uri: "postgresql://me:secret@dwh/shop", snapshot: 2024-05-01}}
+container: registry.example.org/train@sha256:%s
+mlflow: {tracking_uri: "https://mlflow.example.org", run_id: 1234abcd}
+""" % ("a" * 64)
 ARTIFACTS = """\
 artifacts:
   held: {path: lr, type: model}
@@ -95,6 +120,38 @@ def make_tracked(root: Path) -> Path:
     assert set(repo.git("ls-files").split()) >= {"lr.dvc", "folder.dvc", "pipeline/dvc.lock", ".dvc/config"}
     assert not {"lr", "trained", "folder/lr"} & set(repo.git("ls-files").split())
     return lab.root
+
+
+@functools.cache
+def make_pipeline(root: Path) -> Path:
+    """A folder with `pipeline`: data that DVC tracks, prepared, a model trained from it and evaluated, in real stages.
+
+    The model `lr` and its metrics are in git, the data is not. Made once for all tests of a run.
+    """
+    lab = Lab(root / "made-by-a-pipeline")
+    repo = lab.repo("pipeline")
+    files = saved()
+    repo.write(
+        {
+            "base/lr": files["lr"],
+            "base/metrics.json": '{"r2": 0.91, "by": {"north": 0.9}}\n',
+            "lr.mlem": files["lr.mlem"],
+            "data/raw.csv": "x,y\n1,2\n",
+            "prepare.py": "# prepares\n",
+            "train.py": "# trains\n",
+            "params.yaml": "train: {alpha: 0.5, layers: [1, 2]}\nseed: 7\n",
+            "requirements.txt": "numpy==1.26.4\nPandas == 2.1.0  # by hand\nrequests>=2\n",
+            "lineage.yaml": DECLARED,
+            "dvc.yaml": MADE,
+        }
+    )
+    dvc(repo, "init -q", "add -q data/raw.csv", "repro -q")
+    repo.git("add", "--all")
+    repo.commit(message="trained")
+    repo.tag("v1")
+    repo.git("clean", "--quiet", "-dfX")
+    assert not {"data/raw.csv", "data/clean.csv"} & set(repo.git("ls-files").split())
+    return lab.root / "pipeline"
 
 
 def copied(template: Path, lab: Lab) -> Repo:

@@ -13,12 +13,13 @@ PACKAGE = Path(__file__).resolve().parents[1] / "registry"
 LAYERS = (
     ("errors", "findings"),
     (
-        "annotations", "card", "carddraft", "cardfields", "commit", "containment", "datatypes", "document", "evaluation", "external", "hosts", "interface", "interfacediff", "layout", "linkfile", "lockfile", "metafile", "mlmodel", "mlsignature", "names",
+        "annotations", "card", "carddraft", "cardfields", "commit", "containment", "datatypes", "document", "evaluation", "external", "hosts", "interface", "interfacediff", "layout", "lineage", "linkfile", "lockfile", "metafile", "mlmodel", "mlsignature", "names",
         "ranges", "strictyaml", "substitution", "suite", "tags", "tomltable", "versions",
     ),
     ("policy", "state", "tagrules", "views"),
     ("cache", "git", "offline", "timeouts", "urls"),
     ("formats", "measures", "stores"),
+    ("provenance",),
     ("checks",),
     ("api",),
     ("", "render"),  # the package itself is the front of `api`

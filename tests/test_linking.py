@@ -48,7 +48,10 @@ def test_nothing_is_committed_and_nothing_else_is_written(source: Repo, reg: Rep
     head = reg.rev("HEAD")
     registry.link("lr", "m", source_project=source.url, rev="v1", project=reg.path)
     assert reg.rev("HEAD") == head
-    assert reg.git("status", "--porcelain", "-uall") == "?? .mlem/links/m.mlem"
+    assert reg.git("status", "--porcelain", "-uall").split("\n") == [
+        "?? .mlem/lineage/m.json",
+        "?? .mlem/links/m.mlem",
+    ]
 
 
 def test_the_link_is_readable_by_whom_the_umask_lets(source: Repo, reg: Repo) -> None:

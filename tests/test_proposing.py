@@ -64,13 +64,13 @@ def test_the_link_stands_on_a_branch_and_what_is_checked_out_stays_as_it_is(worl
     world.person.git("add", "new.txt")
     before, status = files_below(world.person.path / ".mlem"), world.person.git("status", "--porcelain", "--branch")
     done = world.propose()
-    assert "pushed .mlem/links/m.mlem on branch link/m" in done.stdout
+    assert "pushed .mlem/links/m.mlem, .mlem/lineage/m.json on branch link/m" in done.stdout
     assert "open a pull request of link/m into main on your git host" in done.stdout
     assert files_below(world.person.path / ".mlem") == before
     assert world.person.git("status", "--porcelain", "--branch") == status
     assert world.person.git("branch", "--list", "--format=%(refname:short)") == "main"
     assert world.person.git("worktree", "list", "--porcelain").count("worktree ") == 1
-    assert world.bare.git("diff", "--name-only", "main", "link/m") == ".mlem/links/m.mlem"
+    assert world.bare.git("diff", "--name-only", "main", "link/m") == ".mlem/lineage/m.json\n.mlem/links/m.mlem"
     assert world.bare.git("log", "--format=%an: %s", "-1", "link/m") == "Dana: Link m v1"
     work = world.lab.clone(world.bare, "", "--branch", "link/m")
     assert registry.check(work.path).findings == []
@@ -135,9 +135,9 @@ def test_a_card_that_is_altered_goes_along_and_one_that_is_merely_behind_does_no
     colleague = Repo(world.lab, world.lab.root / "colleague")
     colleague.commit({".mlem/lineage/m.json": '{"newer": true}\n'})
     colleague.git("push", "--quiet", "origin", "main")
-    assert world.propose("--json").json["files"] == [".mlem/links/m.mlem"]
+    assert world.propose("--json", "--no-lineage").json["files"] == [".mlem/links/m.mlem"]
     world.person.write({"cards/m.md": "# m, better\n"})
-    assert world.propose("--json").json["files"] == [".mlem/links/m.mlem", "cards/m.md"]
+    assert world.propose("--json", "--no-lineage").json["files"] == [".mlem/links/m.mlem", "cards/m.md"]
     assert world.bare.git("cat-file", "blob", "link/m:.mlem/lineage/m.json") == '{"newer": true}'
     colleague.commit({"cards/m.md": "# m, otherwise\n"})
     colleague.git("push", "--quiet", "origin", "main")

@@ -46,14 +46,17 @@ class Scope:
             name = artifact_of(file.path)
             contract = self.found.contract(name) if name else None
             card = self.found.card(name) if name else None
+            lineage = self.found.lineage(name) if name else None
             if self.change is None or self.before is None:
-                yield Subject(file, name, contract, policy=self.policy, card=card)
+                yield Subject(file, name, contract, policy=self.policy, card=card, lineage=lineage)
                 continue
             changed = file.path in self.change.paths
             proposed = contract if contract and contract.path in self.change.paths else None
             if changed or proposed or (name and not self.change.paths.isdisjoint(about(name))):
                 rule = (self.before.contract(name) if name else None) or contract
-                yield Subject(file, name, rule, policy=self.policy, changed=changed, proposed=proposed, card=card)
+                yield Subject(
+                    file, name, rule, policy=self.policy, changed=changed, proposed=proposed, card=card, lineage=lineage
+                )
 
 
 def scope(project: Project, base: str | None, head: str | None) -> Scope:

@@ -29,6 +29,7 @@ from registry.checks.subject import Subject, said
 from registry.checks.tracked import TrackedOffer
 from registry.errors import RegistryError
 from registry.findings import ERROR, NOTE, SKIP, WARNING, Finding
+from registry.lineage import parse as parse_certificate
 from registry.policy import OFF, PATH
 from registry.stores.mlflow import source_of
 
@@ -194,8 +195,22 @@ def _offer(project: Project, subject: Subject, known: dict[str, Offer]) -> Offer
         known[key] = made(source_of(address, link.path), read_model)
     subject.opened = offer = known[key]
     blobs = (pin.blob for pin in pins.artifacts.values() if pin.blob)
-    offer.expect(subject.file.path, (pins.commit, link.path), pins.metafile.blob, blobs)
+    offer.expect(
+        subject.file.path, (pins.commit, link.path), pins.metafile.blob, blobs, _certified(subject, pins.commit)
+    )
     return offer
+
+
+def _certified(subject: Subject, commit: str) -> set[str]:
+    """The files that a link's birth certificate was read from, so that they come with the first request."""
+    if subject.lineage is None or subject.policy.checks.get("lineage-complete") == OFF:
+        return set()
+    try:
+        found = parse_certificate(subject.lineage.data, subject.lineage.path)
+    except RegistryError:
+        return set()  # told by lineage-complete
+    blobs = {fact.blob for facts in found.facts.values() for fact in facts.values()}
+    return blobs - {"", commit} if found.commit == commit else set()
 
 
 def _waited(subject: Subject, asked: Mapping[Offer, Future[None]]) -> Subject:

@@ -13,13 +13,16 @@ from registry.api.governing import current_policy, require_trusted
 from registry.api.project import open_project
 from registry.api.writing import registry_root, require_inside, write_file
 from registry.cache.transfer import Step
+from registry.checks.secrets import credentials
 from registry.errors import NotFound, Refused, RegistryError
 from registry.git.source import Revision, Source
 from registry.layout import artifact_paths
+from registry.lineage import Certificate, certificate_path, dump
 from registry.linkfile import Link, format_link
 from registry.metafile import Metafile, parse
 from registry.names import link_paths, require_artifact
 from registry.policy import Policy
+from registry.provenance import collect
 from registry.stores import GIT, LFS, URL, Held, Opening, locate, openings
 from registry.stores.digests import digests, read_whole
 from registry.stores.git_blob import GitBlobs, require_content
@@ -42,6 +45,8 @@ class Linked:
     link: Link
     revision: Revision
     """What the revision named when it was resolved."""
+    certificate: Certificate | None = None
+    """The birth certificate that was written beside it."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,7 @@ def link(
     source_project: str,
     rev: str | None = None,
     project: str | PathLike[str] = ".",
+    lineage: bool = True,
     progress: Step | None = None,
 ) -> Linked:
     """Link the model `source` of the repository `source_project` at `rev` as the artifact `target`.
@@ -76,8 +82,8 @@ def link(
     `rev` the run's id, which may be left out. The revision must be held by a branch or tag; every file's SHA-256 and
     git object id is written into the link. The file is written and never committed. The source must be one that the
     policy of `HEAD` trusts, asked before anything is fetched. `progress` is told how far the reading of each file is:
-    its name, bytes so far, bytes in all where known. Raises `RegistryError`, `NotFound`, `Refused`; then nothing was
-    written.
+    its name, bytes so far, bytes in all where known. With `lineage` the model's birth certificate is written too
+    (`registry.provenance`). Raises `RegistryError`, `NotFound`, `Refused`; then nothing was written.
     """
     require_artifact(target)
     root = registry_root(project)
@@ -96,8 +102,34 @@ def link(
     path = root / link_paths(target)[0]
     _require_only(root, target)
     require_inside(root, path)
+    known = certificate(target, opened, model, written) if lineage and not opened.address.tracked else None
+    beside = root / certificate_path(target)
+    require_inside(root, beside)
+    before = path.read_bytes() if path.is_file() else None
     write_file(path, format_link(written))
-    return Linked(target, path, written, revision)
+    try:
+        if known is not None:
+            write_file(beside, dump(known))
+    except RegistryError:
+        path.unlink() if before is None else path.write_bytes(before)
+        raise
+    return Linked(target, path, written, revision, known)
+
+
+def certificate(target: str, source: Source, model: Model, link: Link) -> Certificate:
+    """The birth certificate of a model that was read at the link's commit.
+
+    Raises `RegistryError`; `Refused` (`secrets`) where a fact of the source carries a credential.
+    """
+    found = collect(source, str(link.commit), model, project=str(link.project), revision=str(link.rev))
+    for number, kind in credentials(dump(found).encode()):
+        raise Refused(
+            "secrets",
+            f"the source's files carry {kind}, which the birth certificate would say to everybody",
+            f"{certificate_path(target)}, line {number}",
+            "take it out of the source and revoke it, or link with --no-lineage",
+        )
+    return found
 
 
 def _bring_reachable(source: Source, commit: str) -> None:

@@ -14,7 +14,7 @@ from registry.errors import GitError, NotFound, Unreachable
 from registry.git.objects import (
     Entry,
     entries,
-    object_ids,
+    heads,
     read_all,
     read_blob,
     read_commits,
@@ -148,7 +148,9 @@ class Project:
         """Files by commit and path, all at once, as object id and bytes; what is missing or too large left out."""
         names = {f"{commit}:{path}": (commit, path) for commit, path in places}
         if self.mirror is None:
-            oids = object_ids(self.objects, list(names))
+            here = heads(self.objects, list(names))
+            oids = {name: oid for name, (oid, kind, size) in here.items() if kind == "blob" and size <= limit}
+            small = list(oids.values())
         else:
             paths: dict[str, list[str]] = {}
             for commit, path in places:
@@ -159,11 +161,8 @@ class Project:
             files = [(commit, each) for commit, held in found for each in held.values() if each.kind == "blob"]
             oids = {f"{commit}:{entry.path}": entry.oid for commit, entry in files}
             self.mirror.fetch_objects(oids.values())
-        small = [
-            oid
-            for oid, (kind, size) in sizes(self.objects, list(oids.values())).items()
-            if kind == "blob" and size <= limit
-        ]
+            known = sizes(self.objects, list(oids.values()))
+            small = [oid for oid, (kind, size) in known.items() if kind == "blob" and size <= limit]
         data = {oid: body for oid, _, _, body in read_all(self.objects, small)}
         return {names[name]: (oid, data[oid]) for name, oid in oids.items() if oid in data}
 

@@ -12,9 +12,11 @@ from pathlib import Path
 from registry.api.companions import companions, labelled, put
 from registry.api.linking import Linked, link
 from registry.api.writing import registry_root
+from registry.checks.listing import about
 from registry.git import gh
 from registry.git.branch import branch
 from registry.hosts import compare_url
+from registry.lineage import certificate_path
 from registry.names import in_tag, link_paths, require_artifact
 
 
@@ -40,11 +42,18 @@ class Proposed:
 
 
 def propose(
-    source: str, target: str, *, source_project: str, rev: str | None = None, project: str | PathLike[str] = "."
+    source: str,
+    target: str,
+    *,
+    source_project: str,
+    rev: str | None = None,
+    project: str | PathLike[str] = ".",
+    lineage: bool = True,
 ) -> Proposed:
     """Link as `link` does, on the branch `link/NAME` of the remote `origin`, and open a pull request.
 
-    The artifact's card and lineage go into the same commit where the work tree has them new or altered.
+    The artifact's birth certificate goes into the same commit, and its card where the work tree has it new or altered;
+    without `lineage` the certificate of the work tree, likewise.
     Done again it adds to the same branch and pull request; after a merge it begins anew. Raises as `link`, and
     `GitError` where the remote refuses; then nothing was pushed.
     """
@@ -54,9 +63,12 @@ def propose(
     name = f"link/{in_tag(target).replace('/', '+')}"  # `team` and `team/cost` cannot both be branches
     with branch(root, name, path) as work:
         beside = companions(root, target, work.trunk)
-        done = link(source, target, source_project=source_project, rev=rev, project=work.folder)
+        done = link(source, target, source_project=source_project, rev=rev, project=work.folder, lineage=lineage)
+        if done.certificate is not None:
+            beside.pop(certificate_path(target), None)  # the one here may be of an earlier link
         put(work.folder, beside)
-        files = (path, *beside)
+        sent = {*beside, certificate_path(target)} if done.certificate is not None else beside.keys()
+        files = (path, *(each for each in about(target) if each in sent))
         title, story = f"Link {target} {done.link.rev}", _story(done, frozenset(files))
         pushed = work.push(files, f"{title}\n\n{story}")
         opened = gh.pull_request(root, name, work.base, title, story)

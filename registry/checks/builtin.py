@@ -11,6 +11,7 @@ from registry.checks.format_allowed import FormatAllowed
 from registry.checks.governance_files import GovernanceFiles
 from registry.checks.interface_compatible import InterfaceCompatible
 from registry.checks.interface_matches import InterfaceMatches
+from registry.checks.lineage_complete import LineageComplete
 from registry.checks.link_valid import LinkValid
 from registry.checks.model_card import ModelCard
 from registry.checks.model_readable import ModelReadable
@@ -61,4 +62,5 @@ LINK_CHECKS: tuple[Check, ...] = (
     InterfaceCompatible(),
     VersionBump(),
     ModelCard(),
+    LineageComplete(),
 )

@@ -14,6 +14,7 @@ from functools import cached_property
 from registry import strictyaml
 from registry.checks.files import CONTRACTS, EVALUATIONS, FILE, LINK_FOLDERS, POLICY, TEXTS, File
 from registry.errors import RegistryError
+from registry.lineage import certificate_path
 from registry.names import from_tag, in_tag
 from registry.suite import PATH, REPORTS
 
@@ -50,6 +51,11 @@ class Listing:
     def _texts_by_path(self) -> dict[str, File]:
         return {file.path: file for file in self.texts}
 
+    def lineage(self, name: str) -> File | None:
+        """The birth certificate of an artifact, or what hides it."""
+        path = certificate_path(name)
+        return next((each for each in self.texts if each.path == path or path.startswith(f"{each.path}/")), None)
+
 
 def listing(files: Iterable[File]) -> Listing:
     """Sort files by what they are."""
@@ -85,7 +91,7 @@ def contract_path(name: str) -> str:
 
 def about(name: str) -> tuple[str, ...]:
     """Where the card and the lineage of an artifact stand."""
-    return (f"cards/{in_tag(name)}.md", f".mlem/lineage/{in_tag(name)}.json")
+    return (f"cards/{in_tag(name)}.md", certificate_path(name))
 
 
 def artifact_of(path: str) -> str | None:

@@ -92,11 +92,13 @@ class Offer:
         self._models: dict[Place, Model | RegistryError] = {}
         self._digests: dict[str, Digests] = {}
 
-    def expect(self, link: str, place: Place, metafile: str | None, artifacts: Iterable[str]) -> None:
-        """Say that a link names this place, and the git object ids that it pins."""
+    def expect(
+        self, link: str, place: Place, metafile: str | None, artifacts: Iterable[str], beside: Iterable[str] = ()
+    ) -> None:
+        """Say that a link names this place, and the objects that it pins; `beside` are further small files."""
         self.links.append(link)
         self._places[place] = None
-        self._metafiles.update({metafile: None} if metafile else {})
+        self._metafiles.update(dict.fromkeys([*([metafile] if metafile else []), *beside]))
         self._artifacts.update(dict.fromkeys(artifacts))
 
     def ask(self, complete: Event) -> None:

@@ -37,6 +37,7 @@ class Subject:
         changed: bool = True,
         proposed: File | None = None,
         card: File | None = None,
+        lineage: File | None = None,
     ) -> None:
         self.file = file
         self.name = name
@@ -51,6 +52,8 @@ class Subject:
         """The contract that the change would put in place of `contract`."""
         self.card = card
         """The artifact's card, or what stands in its place."""
+        self.lineage = lineage
+        """The birth certificate's file, or what stands in its place."""
         self.parsed: Link | RegistryError = _parsed(file)
         """The link, or why the file is none."""
         self.pinned: Pinned | None = None if isinstance(self.parsed, RegistryError) else pinned(self.parsed)

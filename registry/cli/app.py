@@ -45,6 +45,8 @@ COMMANDS = {
         "check-ref": "ask:check_ref",
         "doctor": "ask:doctor",
         "verify": "setup:verify",
+        "lineage": "lineage:lineage",
+        "impact": "lineage:impact",
     },
     "Use": {
         "load": "use:load",

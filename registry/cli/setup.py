@@ -75,35 +75,54 @@ def init(folder: Path, governed: bool, package: str | None, owners: tuple[str, .
 )
 @click.option("--rev", help="The revision to pin: a tag of the source, best; or a branch or commit. Not for MLflow.")
 @click.option("--pull-request", is_flag=True, help="Push it as a branch of its own, and open a pull request.")
+@click.option("--no-lineage", is_flag=True, help="Write no birth certificate beside the link.")
 @options.repo
 @options.as_json
 def link(
-    source: str, target: str, source_project: str, rev: str | None, pull_request: bool, repo: str, as_json: bool
+    source: str,
+    target: str,
+    source_project: str,
+    rev: str | None,
+    pull_request: bool,
+    no_lineage: bool,
+    repo: str,
+    as_json: bool,
 ) -> None:
     """Link the model SOURCE of another repository as the artifact TARGET, pinned to one commit and its digests.
 
     Of MLflow SOURCE is runs/RUN_ID/ARTIFACT_PATH or models/NAME/VERSION, pinned to the run and its digests.
 
-    The file is written, never committed; with --pull-request it is committed on a branch of origin instead, with the
-    artifact's card and lineage where they are new or altered, and what is checked out here stays as it is.
+    Beside it goes the model's birth certificate, .mlem/lineage/TARGET.json: see `registry lineage`. The files are
+    written, never committed; with --pull-request they are committed on a branch of origin instead, with the artifact's
+    card where it is new or altered, and what is checked out here stays as it is.
 
     \b
     Example:  registry link --source-project https://github.com/mycompany/cost-prediction \\
                   --rev v1 linear_regression cost_predictor
     """
     if pull_request:
-        _propose(source, target, source_project, rev, repo, as_json=as_json)
+        _propose(source, target, source_project, rev, repo, lineage=not no_lineage, as_json=as_json)
         return
     from registry.api.linking import link as make
     from registry.cli.progress import Transfers
 
     with Transfers(quiet=as_json) as transfers:
-        done = make(source, target, source_project=source_project, rev=rev, project=repo, progress=transfers.step)
+        done = make(
+            source,
+            target,
+            source_project=source_project,
+            rev=rev,
+            project=repo,
+            lineage=not no_lineage,
+            progress=transfers.step,
+        )
     if as_json:
         options.print_json({"name": done.name, "path": str(done.path), "link": done.link.model_dump(mode="json")})
         return
     click.echo(f"wrote {os.path.relpath(done.path)}")
     _tell_pins(done)
+    for each in done.certificate.breaks if done.certificate else ():
+        click.echo(f"warning: the chain back to the data is broken: {each}", err=True)
 
 
 def _tell_pins(done: Linked) -> None:
@@ -116,10 +135,12 @@ def _tell_pins(done: Linked) -> None:
         click.echo(f"warning: {rev} is no tag: a tag says what a person reviewed", err=True)
 
 
-def _propose(source: str, target: str, source_project: str, rev: str | None, repo: str, *, as_json: bool) -> None:
+def _propose(
+    source: str, target: str, source_project: str, rev: str | None, repo: str, *, lineage: bool, as_json: bool
+) -> None:
     from registry.api.proposing import propose
 
-    done = propose(source, target, source_project=source_project, rev=rev, project=repo)
+    done = propose(source, target, source_project=source_project, rev=rev, project=repo, lineage=lineage)
     if as_json:
         link = {"name": done.linked.name, "path": str(done.linked.path)}
         told = {name: getattr(done, name) for name in ("files", "branch", "base", "pushed", "pull_request", "compare")}

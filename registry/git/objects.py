@@ -109,6 +109,19 @@ def file_entry(entry: Entry | None, path: str, where: str) -> Entry:
     return entry
 
 
+def heads(path: str | PathLike[str], names: Sequence[str]) -> dict[str, tuple[str, str, int]]:
+    """Object id, type and size of what each name (`COMMIT:PATH`) stands for; names of what is not here are left out."""
+    if not names:
+        return {}
+    out = run(path, ["cat-file", "--buffer", "--batch-check"], stdin="\n".join(names).encode() + b"\n").out.decode()
+    found = {}
+    for name, line in zip(names, out.splitlines(), strict=True):
+        fields = line.split(" ")
+        if len(fields) == 3 and is_oid(fields[0]):  # noqa: PLR2004 - "<name> missing" may have more or less
+            found[name] = (fields[0], fields[1], int(fields[2]))
+    return found
+
+
 def object_ids(path: str | PathLike[str], names: Sequence[str]) -> dict[str, str]:
     """The object each name (`COMMIT:PATH`) stands for; names of what is not here are left out."""
     if not names:

@@ -59,7 +59,7 @@ def outputs(source: Source, commit: str, paths: Sequence[str]) -> dict[str, Outp
     found = _matched(paths, reader.outputs(sorted(near)))
     missing = [path for path in paths if path not in found]
     if missing:
-        found |= _matched(missing, reader.outputs(sorted(path for path in tree if path not in near and _is_dvc(path))))
+        found |= _matched(missing, reader.outputs(sorted(path for path in tree if path not in near and is_dvc(path))))
     if len(found) < len(paths) and reader.error is not None:
         raise reader.error
     return found
@@ -93,7 +93,7 @@ class _Reader:
                 self.error = self.error or error
 
     def _read(self, names: Iterable[str]) -> dict[str, bytes]:
-        oids = {name: self._tree[name].oid for name in names if name in self._tree and _is_file(self._tree[name])}
+        oids = {name: self._tree[name].oid for name in names if name in self._tree and is_file(self._tree[name])}
         self._source.bring_blobs(dict.fromkeys(oids.values()))
         found = sizes(self._source.path, list(dict.fromkeys(oids.values())))
         small = [oid for oid, (kind, size) in found.items() if kind == "blob" and size <= LIMIT]
@@ -118,7 +118,7 @@ def _of_file(data: bytes, where: str) -> Iterator[tuple[str, Mapping[str, Any]]]
     """The outputs of a `.dvc` file, each with the folder it counts from."""
     from dvc.schema import COMPILED_SINGLE_STAGE_SCHEMA
 
-    said = _validated(COMPILED_SINGLE_STAGE_SCHEMA, load(data, where) or {}, where)
+    said = validated(COMPILED_SINGLE_STAGE_SCHEMA, load(data, where) or {}, where)
     for out in said.get("outs") or ():
         if "path" in out:
             yield said.get("wdir") or "", out
@@ -128,12 +128,12 @@ def _of_lock(data: bytes, pipeline: bytes | None, where: str) -> Iterator[tuple[
     """The outputs of a `dvc.lock`, each with the folder that its stage runs in."""
     from dvc.schema import COMPILED_LOCKFILE_SCHEMA
 
-    said = _validated(COMPILED_LOCKFILE_SCHEMA, load(data, where) or {}, where)
+    said = validated(COMPILED_LOCKFILE_SCHEMA, load(data, where) or {}, where)
     written = load(pipeline, where.removesuffix("lock") + "yaml") if pipeline else None
-    stages = _mapping(_mapping(written).get("stages"))
+    stages = mapping(mapping(written).get("stages"))
     for name, stage in (said.get("stages") or {}).items():
-        written = _mapping(stages.get(name.partition("@")[0]))
-        written = _mapping(written.get("do")) or written
+        written = mapping(stages.get(name.partition("@")[0]))
+        written = mapping(written.get("do")) or written
         wdir = written.get("wdir") or ""
         if not isinstance(wdir, str) or "${" in wdir:
             continue
@@ -145,20 +145,22 @@ def _of_lock(data: bytes, pipeline: bytes | None, where: str) -> Iterator[tuple[
 def _remotes(stage: Mapping[str, Any]) -> dict[str, str]:
     outs = stage.get("outs")
     pairs = (pair for out in outs if isinstance(out, dict) for pair in out.items()) if isinstance(outs, list) else ()
-    return {str(path): remote for path, said in pairs if isinstance(remote := _mapping(said).get("remote"), str)}
+    return {str(path): remote for path, said in pairs if isinstance(remote := mapping(said).get("remote"), str)}
 
 
-def _validated(schema: Any, raw: object, where: str) -> Mapping[str, Any]:
+def validated(schema: Any, raw: object, where: str) -> Mapping[str, Any]:
+    """What one of DVC's schemas makes of a file. Raises `RegistryError`."""
     from voluptuous import Invalid
 
     try:
         found = schema(raw)
     except (Invalid, TypeError, ValueError, RecursionError) as error:
         raise RegistryError(f"not a file of DVC: {str(error)[:200]}", where, _FIX) from None
-    return _mapping(found)
+    return mapping(found)
 
 
-def _mapping(value: object) -> Mapping[str, Any]:
+def mapping(value: object) -> Mapping[str, Any]:
+    """The value where it is a mapping, else an empty one."""
     return value if isinstance(value, dict) else {}
 
 
@@ -183,10 +185,12 @@ def _upwards(path: str) -> list[str]:
     return ["/".join(parts[:count]) for count in range(len(parts), 0, -1)]
 
 
-def _is_dvc(path: str) -> bool:
+def is_dvc(path: str) -> bool:
+    """Whether a file of this name says what DVC tracks."""
     name = posixpath.basename(path)
     return name == _LOCK or (name.endswith(".dvc") and name != ".dvc" and "/.dvc/" not in f"/{path}")
 
 
-def _is_file(entry: Entry) -> bool:
+def is_file(entry: Entry) -> bool:
+    """Whether it is an ordinary file, no symlink and no folder."""
     return entry.kind == "blob" and entry.mode.startswith("100")

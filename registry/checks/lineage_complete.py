@@ -1,0 +1,65 @@
+"""`lineage-complete`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+
+from registry.checks.files import FILE
+from registry.checks.rule import Unjudged
+from registry.checks.subject import Subject, said
+from registry.errors import RegistryError
+from registry.findings import WARNING, Finding
+from registry.lineage import Certificate, certificate_path, differences, dump, parse
+from registry.provenance import collect
+
+MOST = 10
+"""Most differences that are told of one certificate."""
+
+
+class LineageComplete:
+    """A certificate that says other than the commit would send people to the wrong data."""
+
+    id = "lineage-complete"
+    sentence = "The birth certificate is there, says what the pinned commit says, and the chain back to the data holds."
+    severity = WARNING
+    remedy = "write it again with `registry link`, and commit it with the link"
+
+    def run(self, subject: Subject) -> Iterator[Finding]:
+        """One finding where it is missing or unreadable, else one for each difference and each break of the chain."""
+        pins = subject.pins
+        if subject.name is None:
+            raise Unjudged("no artifact has its link at this path: see name-valid")
+        if subject.link.tracked and subject.lineage is None:
+            return  # of a tracking server `registry link` writes none
+        path = certificate_path(subject.name)
+        written = self._written(subject, path)
+        if not isinstance(written, Certificate):
+            yield written
+            return
+        found = collect(subject.source.source, pins.commit, subject.model, project=subject.address, revision=pins.rev)
+        unlike = list(differences(written, found))
+        for each in islice(unlike, MOST):
+            yield subject.finding(self, each)._replace(path=path)
+        if not unlike and subject.lineage is not None and subject.lineage.data != dump(written).encode():
+            yield subject.finding(self, "the birth certificate is not written as `registry link` writes it")._replace(
+                path=path
+            )
+        if len(unlike) > MOST:
+            yield subject.finding(self, f"{len(unlike) - MOST} facts more differ")._replace(path=path)
+        fix = "run the pipeline (`dvc repro`), commit what it wrote, tag that commit and link it"
+        for each in found.breaks:
+            yield subject.finding(self, f"the chain is broken: {each}", fix)._replace(path=path)
+
+    def _written(self, subject: Subject, path: str) -> Certificate | Finding:
+        file = subject.lineage
+        if file is None:
+            return subject.finding(self, f"no birth certificate: no file {path}")
+        if file.kind != FILE:
+            return subject.finding(self, f"the birth certificate is {file.kind}")._replace(path=file.path)
+        try:
+            return parse(file.data, path)
+        except RegistryError as error:
+            return subject.finding(self, f"the birth certificate cannot be read: {said(error)}", error.fix)._replace(
+                path=path
+            )

@@ -1,0 +1,92 @@
+"""`lineage` and `impact`: from a model back to its data, and from data forward to every model."""
+
+from __future__ import annotations
+
+import gc
+
+import click
+
+from registry.cli import options
+
+
+@click.command()
+@click.argument("name", shell_complete=options.names)
+@options.repo
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "mermaid", "dot"]),
+    default="text",
+    show_default=True,
+    help="What to print.",
+)
+@options.as_json
+def lineage(name: str, repo: str, form: str, as_json: bool) -> None:
+    """Show what NAME was made from: commit, code, parameters, data, metrics, environment, each with where it was read.
+
+    NAME is an artifact, NAME@v1.0.3 one version, NAME#prod the version in a stage; alone it is the latest version.
+
+    \b
+    Example:  registry lineage cost_predictor#prod
+              registry lineage cost_predictor@v1.0.3 --format mermaid
+    """
+    from registry.api.lineages import lineage_of
+    from registry.render import lineage as render
+
+    found = lineage_of(name, repo)
+    title = f"{found.name} {found.version or found.commit[:7]}"
+    if as_json or form == "json":
+        which = {"name": found.name, "version": found.version, "stages": list(found.stages), "ref": found.commit}
+        options.print_json({**which, "certificate": render.as_json(found.certificate)})
+        return
+    drawn = {"text": render.as_text, "mermaid": render.as_mermaid, "dot": render.as_dot}[form]
+    click.echo(drawn(title, found.certificate))
+
+
+@click.command()
+@click.option("--data", metavar="SHA256", help="Data or code of this SHA-256.")
+@click.option("--data-md5", metavar="MD5", help="Data or code of this MD5, as DVC has it.")
+@click.option("--commit", metavar="COMMIT", help="A commit of the source, or of the MLflow run; at least seven digits.")
+@click.option("--source", metavar="URL", help="The source repository, as the link names it.")
+@click.option("--requirement", metavar="SPEC", help="A package, such as 'numpy<2'.")
+@options.repo
+@options.as_json
+def impact(
+    data: str | None,
+    data_md5: str | None,
+    commit: str | None,
+    source: str | None,
+    requirement: str | None,
+    repo: str,
+    as_json: bool,
+) -> None:
+    """List every version, and the stages it is in, that was made with all that is named.
+
+    \b
+    Example:  registry impact --data-md5 22a1a2931c8370d3aeedd7183606fd7f
+              registry impact --requirement 'numpy<2' --source https://github.com/mycompany/cost-prediction
+    """
+    if all(each is None for each in (data, data_md5, commit, source, requirement)):
+        raise click.UsageError("Name one of --data, --data-md5, --commit, --source, --requirement.")
+    from registry.api.lineages import impact as ask
+    from registry.render.table import table
+
+    gc.disable()  # as in `show`: the process ends with its answer
+    found = ask(repo, data=data, data_md5=data_md5, commit=commit, source=source, requirement=requirement)
+    if as_json:
+        rows = [{**vars(each), "stages": list(each.stages), "facts": list(each.facts)} for each in found.touched]
+        options.print_json({"touched": rows, "versions": found.versions, "uncertified": found.uncertified})
+        return
+    cells: list[dict[str, str | None]] = [
+        {
+            "artifact": each.name,
+            "version": each.version if each.active else f"{each.version} (cancelled)",
+            "stage": ", ".join(each.stages) or None,
+            "because": "; ".join(each.facts),
+        }
+        for each in found.touched
+    ]
+    click.echo(table(cells, empty=f"none of {found.versions} versions was made with it"))
+    if found.uncertified:
+        count, all_ = len(found.uncertified), found.versions
+        click.echo(f"warning: nothing is known of {count} of {all_} versions: no birth certificate", err=True)
