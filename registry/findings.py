@@ -18,7 +18,7 @@ class Finding(NamedTuple):
     """One defect, or (severity `skip`) one check that could not run and why."""
 
     id: str
-    """Kebab-case id of the check or tag rule; a heading in `docs/checks.md` or `docs/tags.md`."""
+    """Kebab-case id of the check or tag rule; a heading in `docs/checks.md`, `docs/tags.md` or `docs/signatures.md`."""
     severity: str
     """`error`, `warning` or `skip`."""
     message: str

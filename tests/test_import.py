@@ -13,6 +13,7 @@ import registry
 
 HEAVY = {
     "click",
+    "cryptography",
     "dulwich",
     "fsspec",
     "git",
@@ -26,6 +27,7 @@ HEAVY = {
     "scmrepo",
     "skops",
     "sklearn",
+    "sshsig",
     "urllib3",
     "yaml",
 }

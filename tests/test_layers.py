@@ -14,10 +14,10 @@ LAYERS = (
     ("errors", "findings"),
     (
         "annotations", "card", "carddraft", "cardfields", "commit", "containment", "datatypes", "document", "evaluation", "external", "hosts", "interface", "interfacediff", "layout", "lineage", "linkfile", "lockfile", "metafile", "mlmodel", "mlsignature", "names",
-        "ranges", "strictyaml", "substitution", "suite", "tags", "tomltable", "versions",
+        "ranges", "signature", "strictyaml", "substitution", "suite", "tags", "tomltable", "versions",
     ),
-    ("policy", "state", "tagrules", "views"),
-    ("cache", "git", "offline", "timeouts", "urls"),
+    ("policy", "signaturerules", "state", "tagrules", "views"),
+    ("cache", "git", "offline", "signing", "timeouts", "urls"),
     ("formats", "measures", "stores"),
     ("provenance",),
     ("checks",),
@@ -41,6 +41,8 @@ GRAMMARS = {
     "tomllib": {"tomltable"},
     "tomli": {"tomltable"},
     "tomli_w": {"lockfile"},
+    "cryptography": set(),
+    "sshsig": set(),
 }
 """Dependencies, and the only layers' names that may import them when they are imported themselves."""
 
@@ -128,10 +130,10 @@ def test_dependencies_are_imported_where_their_layer_is() -> None:
             assert homes is None or module.partition(".")[0] in homes, f"registry.{module}, line {line} imports {name}"
 
 
-def test_only_git_s_package_and_the_one_of_evaluations_start_processes() -> None:
+def test_only_git_s_package_ssh_keygen_s_and_the_one_of_evaluations_start_processes() -> None:
     starters = {"subprocess", "multiprocessing", "pty", "git", "pexpect"}
     found = {m for m in MODULES for name, _ in imports(m) if name.partition(".")[0] in starters}
-    assert found == {"git.process", "git.branch", "git.gh", "api.confining"}
+    assert found == {"git.process", "git.branch", "git.gh", "api.confining", "signing.keygen"}
 
 
 def test_modules_do_not_import_each_other_in_a_circle() -> None:

@@ -44,6 +44,8 @@ class Options:
     """Whether the tag goes without a number: none means as gto, registrations without and assignments with."""
     author: str | None = None
     author_email: str | None = None
+    sign: bool | None = None
+    """Whether tags are signed: none means as the user's git settings say (`tag.gpgSign`)."""
 
 
 class NewTag(NamedTuple):
@@ -268,7 +270,7 @@ def _make(project: Project, now: Snapshot, plan: Plan, options: Options) -> tupl
     for tag in plan.tags:
         last = max((event.time for event in (*now.artifact.events, *events)), default=0)
         who = tagwrite.tagger(project.path, options.author, options.author_email, last)
-        event = tagwrite.make(project.path, tag.ref, tag.commit, tag.message, who, newest)
+        event = tagwrite.make(project.path, tag.ref, tag.commit, tag.message, who, newest, sign=options.sign)
         if "Nonce" not in trailers(event.message):
             raise RegistryError("the message would hide the tag's trailers", tag.ref, "leave out signature markers")
         events.append(event)

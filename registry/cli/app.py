@@ -47,6 +47,7 @@ COMMANDS = {
         "verify": "setup:verify",
         "lineage": "lineage:lineage",
         "impact": "lineage:impact",
+        "signers": "signers:signers",
     },
     "Use": {
         "load": "use:load",

@@ -27,6 +27,9 @@ _DID = {
 def _event_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         options.as_json,
+        click.option(
+            "--sign/--no-sign", default=None, help="Sign the tag, or do not, whatever git's tag.gpgSign says."
+        ),
         click.option("--author-email", help="E-mail of the tagger, instead of git's own."),
         click.option("--author", help="Name of the tagger, instead of git's own."),
         click.option(
@@ -43,7 +46,9 @@ def _event_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _options(given: dict[str, Any]) -> Options:
-    return Options(given["message"], given["push"], _SIMPLE[given["simple"]], given["author"], given["author_email"])
+    return Options(
+        given["message"], given["push"], _SIMPLE[given["simple"]], given["author"], given["author_email"], given["sign"]
+    )
 
 
 def _tell(done: Recorded, *, as_json: bool) -> None:

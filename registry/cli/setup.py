@@ -188,7 +188,9 @@ def check(repo: str, base: str | None, head: str | None, form: str, as_json: boo
 @options.as_json
 @click.option("--quiet", is_flag=True, help="Print findings only, no progress.")
 def verify(repo: str, as_json: bool, quiet: bool) -> int:
-    """Verify the whole registry: every link as `check` does, every tag as `doctor` does.
+    """Verify the whole registry: every link as `check` does, every tag as `doctor` does, and tags' signatures.
+
+    Signatures are held against the registry's file allowed_signers, where it has one.
 
     Exits with 1 when a finding is an error.
     """

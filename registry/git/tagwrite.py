@@ -64,13 +64,22 @@ def tagger(path: str | PathLike[str], author: str | None, email: str | None, aft
     return Tagger(line, env)
 
 
-def make(path: str | PathLike[str], name: str, commit: str, message: str, who: Tagger, newest: int) -> Event:
-    """Write a tag object without a ref, signed where the user's settings say so, and read it back."""
+def make(
+    path: str | PathLike[str],
+    name: str,
+    commit: str,
+    message: str,
+    who: Tagger,
+    newest: int,
+    *,
+    sign: bool | None = None,
+) -> Event:
+    """Write a tag object without a ref and read it back; `sign`, else the user's settings, says whether to sign it."""
     try:
         text = message.encode()
     except UnicodeEncodeError:
         raise RegistryError("the message is not UTF-8", name, "write it in UTF-8") from None
-    if _signs(path):
+    if _signs(path) if sign is None else sign:
         return _make_signed(path, name, commit, text, who, newest)
     body = f"object {commit}\ntype commit\ntag {name}\ntagger {who.line}\n\n".encode() + text
     oid = run(path, ["mktag"], stdin=body).out.decode().strip()
@@ -99,12 +108,23 @@ def _make_signed(path: str | PathLike[str], name: str, commit: str, text: bytes,
         (aside / "config").write_text(_FORMATS[len(commit)])
         env = {**who.env, "GIT_DIR": folder, "GIT_WORK_TREE": folder, "GIT_OBJECT_DIRECTORY": objects}
         line = ["-c", f"include.path={common}/config", "tag", "-s", "--cleanup=verbatim", "-F", "-"]
-        done = run(path, [*line, "--end-of-options", name, commit], stdin=text, env=env)
+        try:
+            done = run(path, [*line, "--end-of-options", name, commit], stdin=text, env=env)
+        except GitError as error:
+            raise _keyless(error) from None
         oid = (aside / "refs" / "tags" / name).read_text().strip()
     event = _read(name, oid, run(path, ["cat-file", "tag", oid]).out, newest)
     if event.message.encode() == text:
-        raise failure(path, line, done)
+        raise _keyless(failure(path, line, done))
     return event
+
+
+def _keyless(error: GitError) -> GitError:
+    error.fix = error.fix or (
+        "name the key that signs, such as `git config --global gpg.format ssh` and"
+        " `git config --global user.signingKey ~/.ssh/id_ed25519.pub`; or use --no-sign"
+    )
+    return error
 
 
 _FORMATS = {
