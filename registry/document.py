@@ -2,7 +2,7 @@
 
 Rules: reading a field either gives a value of the asked type or raises one `RegistryError` that names file, line and
 keys. Text stays exactly as written (a hash `12e4` is text, not a number), since YAML's guesses are no part of a schema.
-The line is that of the nearest scalar, since mappings and lists carry none.
+The line is that of the nearest scalar, since mappings and lists carry none; of empty ones that of their key.
 """
 
 from __future__ import annotations
@@ -58,14 +58,21 @@ class Place(NamedTuple):
     """The keys from the document's root."""
     fix: str = ""
     """The remedy that every message about this document ends with."""
+    line: int = 0
+    """The line of its key, for a value that has no line of its own: an empty mapping or list."""
 
     def fail(self, what: str, at: object = None) -> NoReturn:
         """Raise a `RegistryError` that names this place and the line of `at`, or of the first scalar here."""
-        line = _line(self.value if at is None else at)
+        line = _line(self.value if at is None else at) or self.line
         name = ".".join(self.trail)
         raise RegistryError(
             f"{name}: {what}" if name else what, f"{self.where}, line {line}" if line else self.where, self.fix
         )
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing stands here."""
+        return _is_null(self.value)
 
     def mapping(self) -> Mapping[Any, Any]:
         """The value as a mapping; null reads as an empty one."""
@@ -80,7 +87,7 @@ class Place(NamedTuple):
     def items(self) -> Iterator[tuple[str, Place]]:
         """The entries of a mapping, in the document's order."""
         for key, value in self.mapping().items():
-            yield str(key), self._inner(str(key), value)
+            yield str(key), self._inner(str(key), value, getattr(key, "line", 0))
 
     def elements(self) -> Iterator[Place]:
         """The elements of a list; null reads as an empty one."""
@@ -94,7 +101,10 @@ class Place(NamedTuple):
     def find(self, key: str) -> Place | None:
         """The entry `key` of a mapping; None where it is absent or null."""
         found = self.mapping().get(key)
-        return None if _is_null(found) else self._inner(key, found)
+        if _is_null(found):
+            return None
+        line = 0 if found else next((getattr(each, "line", 0) for each in self.mapping() if each == key), 0)
+        return self._inner(key, found, line)
 
     def need(self, key: str) -> Place:
         """The entry `key` of a mapping, which must be there and not null."""
@@ -137,8 +147,8 @@ class Place(NamedTuple):
             self.fail(f"unknown key {str(key)!r}; known are {', '.join(sorted(known))}", key)
         return MappingProxyType({str(key): freeze(strictyaml.typed(value)) for key, value in unknown.items()})
 
-    def _inner(self, key: str, value: Any) -> Place:
-        return Place(value, self.where, (*self.trail, key), self.fix)
+    def _inner(self, key: str, value: Any, line: int = 0) -> Place:
+        return Place(value, self.where, (*self.trail, key), self.fix, line)
 
 
 def _line(value: object) -> int:

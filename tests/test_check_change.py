@@ -236,7 +236,9 @@ def test_a_credential_in_a_card_or_lineage_is_found_and_not_shown(reg: Repo, pat
 
 def test_files_that_govern_the_gate_are_warned_of(reg: Repo) -> None:
     files = ["policy.yaml", ".github/workflows/x.yml", "scripts/a.py", "allowed_signers", "interfaces/README.md"]
-    commit(reg, {path: POLICY.format(1) if path == "policy.yaml" else "x\n" for path in files})
+    files += ["evaluations/holdout.yaml"]
+    texts = {path: POLICY.format(1) if path == "policy.yaml" else "x\n" for path in files}
+    commit(reg, {**texts, "evaluations/reports/m/holdout.txt": "x\n", "evaluations/README.md": "x\n"})
     assert told(judged(reg)) == [("governance-files", WARNING, path) for path in sorted(files)]
 
 

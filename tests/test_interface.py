@@ -178,7 +178,7 @@ def test_integer_and_text_keys_are_told_apart() -> None:
         ("methods:\n  p:\n    returns: {type: ndarray, dtype: f, shape: [a]}\n", 3, "expected a whole number"),
         ("methods:\n  p:\n    returns: {type: dataframe, columns: [a, a], dtypes: [f, f]}\n", 3, "named twice"),
         ("methods:\n  p:\n    args: 3\n", 3, "expected a list"),
-        ("methods: {}\n", 0, "at least one method"),
+        ("methods: {}\n", 1, "at least one method"),
         ("{}\n", 0, "'methods' is missing"),
         ("- a\n", 1, "expected a mapping"),
     ],

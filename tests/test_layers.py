@@ -14,9 +14,9 @@ LAYERS = (
     ("errors", "findings"),
     (
         "annotations", "card", "carddraft", "cardfields", "commit", "containment", "datatypes", "document", "evaluation", "external", "hosts", "interface", "interfacediff", "layout", "lineage", "linkfile", "lockfile", "metafile", "mlmodel", "mlsignature", "names",
-        "ranges", "signature", "strictyaml", "substitution", "suite", "tags", "tomltable", "versions",
+        "ranges", "shape", "signature", "strictyaml", "substitution", "suite", "tags", "tomltable", "urlpattern", "versions",
     ),
-    ("policy", "signaturerules", "state", "tagrules", "views"),
+    ("governance", "policy", "policyfaults", "policygates", "policystages", "policytimes", "signaturerules", "state", "tagrules", "tenure", "views"),
     ("cache", "git", "offline", "signing", "timeouts", "urls"),
     ("formats", "measures", "stores"),
     ("provenance",),
@@ -35,7 +35,7 @@ STANDARD_FOR_PURE = {
 }  # fmt: skip
 GRAMMARS = {
     "click": {"cli"},
-    "pydantic": {"evaluation", "linkfile", "policy"},
+    "pydantic": {"evaluation", "linkfile"},
     "yaml": {"strictyaml"},
     "ruamel": {"annotations"},
     "tomllib": {"tomltable"},

@@ -14,7 +14,9 @@ from linked import add, make_registry, make_source, saved, served
 
 import registry
 from registry.errors import Refused, RegistryError
-from registry.policy import Policy, Unknown, matches, parse_policy
+from registry.policy import Policy, parse_policy
+from registry.shape import Unknown
+from registry.urlpattern import matches
 
 HEAD = "format: 1\nversion: 1\n"
 
@@ -63,8 +65,8 @@ def test_an_unknown_key_is_kept_with_its_line() -> None:
         (f"{HEAD}formats: {{pickle: }}\n", "no value"),
         (f"{HEAD}checks: {{secrets: of}}\n", "'of' is none of"),
         (f"{HEAD}checks: [secrets]\n", "expected a mapping"),
-        (f"{HEAD}size_limit: huge\n", "no size"),
-        (f"{HEAD}size_limit: -1\n", "no size"),
+        (f"{HEAD}size_limit: huge\n", "is not a size"),
+        (f"{HEAD}size_limit: -1\n", "is not a size"),
         (f"{HEAD}checks: &a {{}}\nroles: *a\n", "anchor"),
         (f"{HEAD}version: 2\n", "duplicate key"),
         ("- 1\n", "expected a mapping"),

@@ -61,7 +61,7 @@ class Scope:
 
 def scope(project: Project, base: str | None, head: str | None) -> Scope:
     """What to judge. Raises `RegistryError` where the registry or a revision cannot be read."""
-    root = _work_tree(project) if base is None and head is None else None
+    root = work_tree(project) if base is None and head is None else None
     if project.mirror is not None:
         project.refresh_head()
     if base is not None:
@@ -129,7 +129,8 @@ def _scripts(project: Project, commit: str | None) -> tuple[File, ...]:
         return ()
 
 
-def _work_tree(project: Project) -> Path | None:
+def work_tree(project: Project) -> Path | None:
+    """The work tree of a registry in a folder; none of a bare one, or a remote one."""
     if project.mirror is not None:
         return None
     if run(project.path, ["rev-parse", "--is-inside-work-tree"]).out.strip() != b"true":

@@ -1,11 +1,13 @@
 """The policy of a registry: `policy.yaml` as its default branch has it, which no pull request and no tag can change.
 
 A folder is read at its `HEAD` commit, never from the work tree. What cannot be read is refused: a policy that was
-meant to close something must not open it by being broken.
+meant to close something must not open it by being broken. Of a remote registry the newest one that this machine saw is
+remembered, and an older one refused (`registry.api.newestpolicy`).
 """
 
 from __future__ import annotations
 
+from registry.api.newestpolicy import require_newest
 from registry.api.project import Project
 from registry.errors import Refused, RegistryError
 from registry.formats import Trust
@@ -18,20 +20,40 @@ from registry.urls import Address, file_url
 def current_policy(project: Project) -> Policy:
     """The policy that holds now; of a remote registry as its mirror was last brought up to date.
 
-    Raises `Refused` (`policy-valid`) where there is one that cannot be read.
+    Raises `Refused`: `policy-valid` where there is one that cannot be read, `policy-older` and `policy-changed` where
+    this machine has seen another.
     """
     head = project.head()
-    return Policy() if head is None else policy_at(project, head)
+    data = None if head is None else _file_at(project, head)
+    policy = Policy() if head is None or data is None else _parsed(data, _where(project, head))
+    require_newest(project, policy.version, data)
+    return policy
 
 
 def policy_at(project: Project, commit: str) -> Policy:
     """The policy of a commit; the defaults where it has none. Raises `Refused` (`policy-valid`)."""
-    where = f"{project.where}: {commit[:7]}:{PATH}"
+    data = _file_at(project, commit)
+    return Policy() if data is None else _parsed(data, _where(project, commit))
+
+
+def _where(project: Project, commit: str) -> str:
+    return f"{project.where}: {commit[:7]}:{PATH}"
+
+
+def _file_at(project: Project, commit: str) -> bytes | None:
+    where = _where(project, commit)
     entry = project.tree(commit, [PATH]).get(PATH)
     if entry is None:
-        return Policy()
+        return None
     try:
-        return parse_policy(project.blob(file_entry(entry, PATH, where).oid, LIMIT, where), where)
+        return project.blob(file_entry(entry, PATH, where).oid, LIMIT, where)
+    except RegistryError as error:
+        raise Refused("policy-valid", error.what, error.where or where, error.fix) from None
+
+
+def _parsed(data: bytes, where: str) -> Policy:
+    try:
+        return parse_policy(data, where)
     except RegistryError as error:
         raise Refused("policy-valid", error.what, error.where or where, error.fix) from None
 

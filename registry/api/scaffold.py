@@ -19,6 +19,8 @@ CONFIG = ".mlem/config.yaml"
 PACKAGE = ".github/requirements.txt"
 """What the workflows install, as pip reads it."""
 OWNERS = ".github/CODEOWNERS"
+SCHEMA = ".mlem/policy.schema.json"
+"""What an editor is told of `policy.yaml`."""
 BASIC = (
     CONFIG,
     ".github/workflows/check.yml",
@@ -36,6 +38,7 @@ GOVERNED = (
     OWNERS,
     ".github/pull_request_template.md",
     "policy.yaml",
+    SCHEMA,
     "scripts/verify_tags.py",
     "scripts/audit.py",
     "scripts/issue.sh",
@@ -99,6 +102,8 @@ def _only_comments(path: Path) -> bool:
 def _template(path: str) -> str:
     if path == CONFIG:
         return ""
+    if path == SCHEMA:
+        return (resources.files("registry") / "schemas" / "policy.schema.json").read_text("utf-8")
     return resources.files("registry").joinpath("templates", *path.removeprefix(".").split("/")).read_text("utf-8")
 
 

@@ -20,6 +20,7 @@ from registry.checks.name_unique import NameUnique
 from registry.checks.name_valid import NameValid
 from registry.checks.one_model_per_change import OneModelPerChange
 from registry.checks.path_contained import PathContained
+from registry.checks.policy_sound import PolicySound
 from registry.checks.policy_valid import PolicyGrows, PolicyValid
 from registry.checks.requirements_resolvable import RequirementsResolvable
 from registry.checks.revision_is_tag import RevisionIsTag
@@ -29,6 +30,7 @@ from registry.checks.size_limit import SizeLimit
 from registry.checks.source_trusted import SourceTrusted
 from registry.checks.source_unreachable import SourceUnreachable
 from registry.checks.source_url import SourceUrl
+from registry.checks.stages_agree import StagesAgree
 from registry.checks.tag_moved import TagMoved
 from registry.checks.version_bump import VersionBump
 
@@ -37,6 +39,8 @@ LISTING_CHECKS: tuple[ListingCheck, ...] = (
     ContractLinked(),
     SecretsBeside(),
     PolicyValid(),
+    PolicySound(),
+    StagesAgree(),
     EvaluationPresent(),
 )
 CHANGE_CHECKS: tuple[ChangeCheck, ...] = (PolicyGrows(), GovernanceFiles(), OneModelPerChange())

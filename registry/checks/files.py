@@ -28,11 +28,14 @@ SPECIAL = "a special file"
 LINK_FOLDERS = (".mlem/links", ".mlem/link")
 CONTRACTS = "interfaces"
 POLICY = "policy.yaml"
+SIGNERS = "allowed_signers"
+CONFIG = ".gto"
 EVALUATIONS = "evaluations"
 """Suites, and reports below it."""
 TEXTS = ("cards", ".mlem/lineage")
 """Folders of what is said of a model."""
 _FOLDERS = (*LINK_FOLDERS, CONTRACTS)
+_SINGLE = (POLICY, SIGNERS, CONFIG)
 _MODES = {"100644": FILE, "100755": FILE, "100664": FILE, "120000": SYMLINK, "160000": SUBMODULE}
 
 
@@ -94,7 +97,7 @@ def _filled(
 def _may_matter(path: str) -> bool:
     named = (*_FOLDERS, *TEXTS, EVALUATIONS)
     folders = any(path == each or path.startswith(f"{each}/") or each.startswith(f"{path}/") for each in named)
-    return folders or path.endswith(".mlem") or path == POLICY
+    return folders or path.endswith(".mlem") or path in _SINGLE
 
 
 def _wanted(file: File) -> bool:
@@ -106,7 +109,7 @@ def _wanted(file: File) -> bool:
         return _may_matter(path)
     if path.startswith(f"{CONTRACTS}/"):
         return path.endswith((".yaml", ".yml"))
-    if path == POLICY or path.startswith(tuple(f"{each}/" for each in TEXTS)):
+    if path in _SINGLE or path.startswith(tuple(f"{each}/" for each in TEXTS)):
         return True
     return path.endswith(".mlem") or (path.startswith(".mlem/link/") and path.endswith(".mlem.yaml"))
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from registry import strictyaml
-from registry.checks.files import CONTRACTS, EVALUATIONS, FILE, LINK_FOLDERS, POLICY, TEXTS, File
+from registry.checks.files import CONFIG, CONTRACTS, EVALUATIONS, FILE, LINK_FOLDERS, POLICY, SIGNERS, TEXTS, File
 from registry.errors import RegistryError
 from registry.lineage import certificate_path
 from registry.names import from_tag, in_tag
@@ -38,6 +38,10 @@ class Listing:
     """Reports of evaluations."""
     policy: File | None = None
     """`policy.yaml`, or what stands in its place."""
+    signers: File | None = None
+    """`allowed_signers`, or what stands in its place."""
+    config: File | None = None
+    """`.gto`, or what stands in its place."""
 
     def contract(self, name: str) -> File | None:
         """The contract of an artifact, or what hides it (a symlink in place of one of its folders)."""
@@ -59,11 +63,12 @@ class Listing:
 
 def listing(files: Iterable[File]) -> Listing:
     """Sort files by what they are."""
-    links, contracts, texts, policy = [], {}, [], None
+    links, contracts, texts = [], {}, []
+    single = dict.fromkeys((POLICY, SIGNERS, CONFIG))
     suites, reports = [], []
     for file in sorted(files):
-        if file.path == POLICY:
-            policy = file
+        if file.path in single:
+            single[file.path] = file
         elif file.path in TEXTS or (file.path.startswith(_TEXTS) and not file.path.endswith(".mlem")):
             texts.append(file)
         elif file.path == CONTRACTS or (file.path.startswith(f"{CONTRACTS}/") and not file.path.endswith(".mlem")):
@@ -74,7 +79,7 @@ def listing(files: Iterable[File]) -> Listing:
             suites.append(file)
         elif is_link(file):
             links.append(file)
-    return Listing(tuple(links), contracts, tuple(texts), tuple(suites), tuple(reports), policy)
+    return Listing(tuple(links), contracts, tuple(texts), tuple(suites), tuple(reports), *single.values())
 
 
 def _standing(files: dict[str, File], path: str) -> File | None:

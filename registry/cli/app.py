@@ -27,6 +27,7 @@ COMMANDS = {
         "interface": "interface:interface",
         "card": "card:card",
         "evaluate": "evaluate:evaluate",
+        "policy": "policy:policy",
     },
     "Record events": {
         "register": "record:register",

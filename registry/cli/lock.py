@@ -124,18 +124,24 @@ def _told(before: Any, after: Any) -> str:
 
 
 @click.command()
-@click.argument("artifact", metavar="NAME[@VERSION]", shell_complete=options.names)
+@click.argument("artifact", metavar="[NAME[@VERSION]]", required=False, shell_complete=options.names)
+@click.option("--policy", is_flag=True, help="Forget the newest policy that was seen instead.")
 @options.repo
 @options.as_json
-def forget(artifact: str, repo: str, as_json: bool) -> None:
-    """Forget what this machine saw first of a version, or of all of an artifact.
+def forget(artifact: str | None, policy: bool, repo: str, as_json: bool) -> None:
+    """Forget what this machine saw first of a version, or of all of an artifact; or the newest policy it saw.
 
-    The next sight counts as the first. That is how a version that was refused as `moved` is accepted, once somebody has
-    said why it moved. The registry itself is not asked.
+    The next sight counts as the first. That is how a version that was refused as `moved` is accepted, or a policy that
+    was refused as `policy-older` or `policy-changed`, once somebody has said why. The registry itself is not asked.
 
     \b
     Example:  registry forget cost_predictor@v1.0.0 -r https://github.com/mycompany/model-registry
     """
+    if policy == (artifact is not None):
+        raise click.UsageError("Name what to forget: NAME, NAME@VERSION, or --policy.")
+    if artifact is None:
+        _forget_policy(repo, as_json=as_json)
+        return
     from registry.api.firstsight import forget as drop
 
     name, _, version = artifact.partition("@")
@@ -145,3 +151,13 @@ def forget(artifact: str, repo: str, as_json: bool) -> None:
         return
     for each, seen in gone.items():
         click.echo(f"forgot {name}@{each}: commit {seen.commit}, link {seen.link}")
+
+
+def _forget_policy(repo: str, *, as_json: bool) -> None:
+    from registry.api.newestpolicy import forget_policy
+
+    gone = forget_policy(repo)
+    if as_json:
+        options.print_json(gone._asdict())
+    else:
+        click.echo(f"forgot policy version {gone.version}, SHA-256 {gone.sha256}")
