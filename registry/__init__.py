@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from registry.formats import PartialModel
     from registry.formats.calling import InvalidArguments, InvalidResult
     from registry.formats.environment import OtherVersion
+    from registry.notice import Notice
+    from registry.notifying.telling import notify
     from registry.offline import Offline
 
 _HOMES = {
@@ -66,6 +68,8 @@ _HOMES = {
     "api.unregistered": ("unregistered",),
     "api.verifying": ("verify",),
     "api.watching": ("Watch", "watch"),
+    "notice": ("Notice",),
+    "notifying.telling": ("notify",),
     "offline": ("Offline",),
     "errors": ("GitError", "NotFound", "Refused", "RegistryError", "Unreachable"),
     "findings": ("Finding",),
@@ -81,6 +85,7 @@ __all__ = [
     "InvalidArguments",
     "InvalidResult",
     "NotFound",
+    "Notice",
     "Offline",
     "Options",
     "OtherVersion",
@@ -114,6 +119,7 @@ __all__ = [
     "load",
     "load_model",
     "lock",
+    "notify",
     "propose",
     "register",
     "resolve",

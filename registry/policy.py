@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
-from registry import strictyaml
+from registry import channels, strictyaml
 from registry.document import Place
 from registry.policygates import CARD, FORMATS, NAME, SIZE, CardRules, Formats
 from registry.policystages import ROLE, ROLES, STAGES, Roles, Stage
@@ -28,7 +28,7 @@ CARD_CHECK = "model-card"
 """The check that is an error where `card` stands and `checks` says nothing of it: who asks for a card means it."""
 LATER = (
     "root", "roles", "register", "archive", "revoke", "signed", "stages", "freeze", "ledger", "recorder", "compromised",
-    "workflows", "notify",
+    "workflows",
 )  # fmt: skip
 """Keys that no command enforces yet: they are read, explained, checked and simulated."""
 SIZE_LIMIT = 100_000_000
@@ -100,8 +100,8 @@ class Policy:
     compromised: Mapping[str, int] = field(default_factory=lambda: _NONE)
     """Fingerprints of keys, and since when (seconds since 1970) nothing signed with them counts."""
     workflows: tuple[Workflow, ...] = ()
-    notify: Place | None = None
-    """The list as written, for whoever sends: here its entries are only known to be mappings."""
+    notify: tuple[channels.Channel, ...] = ()
+    """Who is told of events."""
     unknown: tuple[Unknown, ...] = field(default=(), compare=False)
 
     def trusts(self, *names: str) -> bool:
@@ -199,18 +199,14 @@ def _elements(place: Place, key: str) -> Iterator[Place]:
     yield from () if found is None else found.elements()
 
 
-class _Opaque:
-    """A list of mappings that are judged elsewhere."""
+class _Channels:
+    """The list of channels, which a module of its own reads."""
 
-    def read(self, place: Place, unknown: list[Unknown]) -> Place:  # noqa: ARG002 - one shape for all
-        for each in place.elements():
-            if each.empty:
-                each.fail("expected a mapping, found nothing")
-            each.mapping()
-        return place
+    def read(self, place: Place, unknown: list[Unknown]) -> tuple[channels.Channel, ...]:  # noqa: ARG002 - one shape
+        return channels.parse_channels(place)
 
     def schema(self) -> Schema:
-        return {"type": "array", "items": {"type": "object"}}
+        return channels.schema()
 
 
 def _policy(**found: Any) -> Policy:
@@ -277,6 +273,6 @@ DOCUMENT = Record(
             ),
             "Workflows whose environment's approval counts.",
         ),
-        "notify": Key(_Opaque(), "Who is told."),
+        channels.KEY: Key(_Channels(), "Who is told."),
     },
 )

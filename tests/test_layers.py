@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "registry"
 LAYERS = (
     ("errors", "findings"),
     (
-        "annotations", "card", "carddraft", "cardfields", "commit", "containment", "datatypes", "document", "evaluation", "external", "hosts", "interface", "interfacediff", "layout", "lineage", "linkfile", "lockfile", "metafile", "mlmodel", "mlsignature", "names",
+        "annotations", "card", "carddraft", "cardfields", "channels", "commit", "containment", "datatypes", "document", "evaluation", "external", "hosts", "interface", "interfacediff", "layout", "lineage", "linkfile", "lockfile", "metafile", "mlmodel", "mlsignature", "names", "notice",
         "ranges", "shape", "signature", "strictyaml", "substitution", "suite", "tags", "tomltable", "urlpattern", "versions",
     ),
     ("governance", "policy", "policyfaults", "policygates", "policystages", "policytimes", "signaturerules", "state", "tagrules", "tenure", "views"),
@@ -22,7 +22,7 @@ LAYERS = (
     ("provenance",),
     ("checks",),
     ("api",),
-    ("", "render"),  # the package itself is the front of `api`
+    ("", "notifying", "render"),  # the package itself is the front of `api`
     ("__main__", "cli", "templates"),
 )  # fmt: skip
 """From the bottom up; a name stands for the module, or the package with all its modules."""

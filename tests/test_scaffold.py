@@ -116,7 +116,7 @@ def test_what_is_no_owner_or_requirement_is_refused_before_anything_is_made(lab:
     ("record", "line"),
     [
         ({"url": "https://git.example.org/r", "vcs_info": {"vcs": "git", "commit_id": "b" * 40}},
-         f"git-model-registry @ git+https://git.example.org/r@{'b' * 40}\n"),
+         f"git-model-registry[http] @ git+https://git.example.org/r@{'b' * 40}\n"),
         ({"url": "https://me:secret@git.example.org/r", "vcs_info": {"vcs": "git", "commit_id": "b" * 40}}, ""),
         ({"url": "https://git.example.org/r", "vcs_info": {"vcs": "git", "commit_id": "main"}}, ""),
         ({"url": "file:///somewhere", "dir_info": {"editable": True}}, ""),

@@ -15,6 +15,7 @@ import linked
 import pytest
 import yaml
 from lab import ROOT, Lab, Repo, script
+from receivers import receiver
 from workflows import EXPRESSION, Host
 
 import registry
@@ -209,6 +210,27 @@ def test_promote_assigns_in_the_name_of_who_asked(world: World) -> None:
     assert done.passed, done.errors
     assert world.lab.registry("which", "m", "prod", "-r", world.host.readable).stdout == "v0.0.1\n"
     assert "tagger dana <1+dana@users.noreply.github.com>" in world.bare.git("cat-file", "tag", "m#prod#1")
+
+
+def test_register_and_promote_tell_the_channels_and_pass_whoever_cannot_be_told(world: World) -> None:
+    with receiver() as hook:
+        channels = f"[{{webhook: '{hook.url}/x', secret: REGISTRY_WEBHOOK_SECRET}}, {{slack: SLACK_WEBHOOK_URL}}]"
+        world.commit({"policy.yaml": f"format: 1\nversion: 1\nnotify: {channels}\n"})
+        world.host.secrets = {"REGISTRY_WEBHOOK_SECRET": "a-secret", "SLACK_WEBHOOK_URL": "https://[::1/T0SECRET"}
+        world.link("bad")
+        world.commit({".mlem/links/bad.mlem": UNPINNED})
+        world.link()
+        world.commit()
+        world.publish()
+        assert not world.host.run("register", world.host.push()).passed  # for `bad`, whose failure silences nobody
+        inputs = {"model": "m", "version": "v0.0.1", "stage": "prod"}
+        promoted = world.host.run("promote", world.host.dispatch(inputs))
+    assert promoted.passed
+    told = [json.loads(post.body) for post in hook.posts]
+    assert [(each["event"], each["tag"]) for each in told] == [("register", "m@v0.0.1"), ("assign", "m#prod#1")]
+    assert told[1]["actor"] == "dana"
+    assert "not sent to SLACK_WEBHOOK_URL: m v0.0.1: assigned in prod" in promoted.errors
+    assert "T0SECRET" not in promoted.errors + promoted.log
 
 
 def test_promote_runs_nothing_that_is_typed_into_its_form_and_not_from_another_branch(world: World) -> None:

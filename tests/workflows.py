@@ -25,7 +25,7 @@ from lab import Lab, Ran, Repo
 EXPRESSION = re.compile(r"\$\{\{\s*(?P<name>.*?)\s*\}\}")
 ALWAYS = "always()"
 UPLOAD = "actions/upload-artifact"
-PATH = re.compile(r"[a-z_]+(\.[a-z_-]+)+")
+PATH = re.compile(r"[a-z_]+(\.[A-Za-z_-]+)+")
 
 PYTHON = """\
 #!/bin/sh
@@ -86,6 +86,8 @@ class Host:
             (self.bin / name).write_text(text.replace("{python}", sys.executable))
             (self.bin / name).chmod(0o755)
         self.artifacts = lab.root / "artifacts"
+        self.secrets: dict[str, str] = {}
+        """The repository's secrets, by name."""
         self.runs = 0
 
     def push(self, branch: str = "main", *, before: str = "0" * 40) -> Event:
@@ -147,6 +149,7 @@ class Job:
                 "token": "a-token",
             },
             "inputs": event.inputs,
+            "secrets": self.host.secrets,
             "steps": {},
         }
         self.outcome = Outcome(passed=True)
@@ -163,7 +166,7 @@ class Job:
                 continue
             if "uses" in step:
                 self.use(step["uses"], step.get("with", {}))
-            elif not self.script(step):
+            elif not self.script(step) and not step.get("continue-on-error"):
                 self.outcome.passed = False
         summary = self.home / "summary"
         self.outcome.summary = summary.read_text() if summary.exists() else ""

@@ -131,7 +131,7 @@ def _installed_from() -> str | None:
     sound = source.get("vcs") == "git" and url.startswith("https://") and url.isprintable() and " " not in url
     if not sound or has_credentials(url) or not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", commit):
         return None
-    return f"git-model-registry @ git+{url}@{commit}\n"
+    return f"git-model-registry[http] @ git+{url}@{commit}\n"
 
 
 def _owned(text: str | None, owners: Sequence[str]) -> str:

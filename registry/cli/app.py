@@ -36,6 +36,7 @@ COMMANDS = {
         "deregister": "record:deregister",
         "deprecate": "record:deprecate",
         "rollback": "record:rollback",
+        "notify": "notify:notify",
     },
     "Ask": {
         "show": "ask:show",

@@ -93,10 +93,11 @@ class Headway:
             if until is not None and time.monotonic() > until:
                 self.ended = True
                 for each in list(self._sockets):
-                    _shut(each)
+                    shut(each)
 
 
-def _shut(found: Any) -> None:
+def shut(found: Any) -> None:
+    """End a connection, whatever waits for it; nothing where it ended before."""
     plain = getattr(found, "socket", found)  # TLS inside of a proxy's TLS
     with suppress(OSError, TypeError):
         socket.socket.shutdown(plain, socket.SHUT_RDWR)  # of TLS the plain one: its own would take the keys away

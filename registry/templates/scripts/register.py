@@ -25,6 +25,7 @@ def main() -> int:
     tell(report.findings, title="Registry", nothing=f"{report.links} links checked, no findings")
     wrong = {finding.artifact for finding in report.findings if finding.severity == "error"}
     failed = None in wrong
+    tags: list[str] = []
     done: list[str] = []
     why: list[str] = []
     for name in [] if failed else names:
@@ -33,6 +34,7 @@ def main() -> int:
             continue
         try:
             made = registry.register(name, options=registry.Options(push=True))
+            tags += [event.ref for event in made.events]
             done += [f"registered {event.ref}" for event in made.events]
             why += demand_as_lines(made.why, made.events[0].ref) if made.why else []
         except registry.RegistryError as error:
@@ -40,6 +42,7 @@ def main() -> int:
             print(f"error: {error}", file=sys.stderr)
     lines = "\n".join(done) or "nothing to register"
     print(lines)
+    append("GITHUB_OUTPUT", f"tags={' '.join(tags)}")
     append("GITHUB_STEP_SUMMARY", fenced("Registered", "\n".join([lines, *why])))
     return 1 if failed else 0
 

@@ -1,0 +1,153 @@
+"""What a registry's tags did, as notices: the version, the stage, what it held before, who, and pages of the host."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Final
+
+from registry.api.project import Project
+from registry.api.questions import Registry, check_ref
+from registry.errors import NotFound, RegistryError
+from registry.git.objects import read_commits
+from registry.git.process import run
+from registry.hosts import commit_pages
+from registry.notice import Change, Notice
+from registry.state import Artifact, fold_artifact
+from registry.tags import ASSIGNMENT, DEPRECATION, DEREGISTRATION, REGISTRATION, Event, text_of, trailers
+from registry.tags import UNASSIGNMENT as UNASSIGNED
+from registry.urls import without_credentials
+from registry.views import label_of
+
+MOST: Final = 100
+"""Events that are told at once."""
+_KINDS: Final = {
+    REGISTRATION: "register",
+    DEREGISTRATION: "deregister",
+    ASSIGNMENT: "assign",
+    UNASSIGNED: "unassign",
+    DEPRECATION: "deprecate",
+}
+_RUN: Final = re.compile(r"https://[A-Za-z0-9.-]+/[A-Za-z0-9._-]+/[A-Za-z0-9._-]+/actions/runs/[0-9]+")
+
+Metrics = Callable[[str, str, str | None], Mapping[str, Change] | None]
+"""The metrics of a model's version beside those of the version before; none where they are not known."""
+
+
+def of_tags(refs: Iterable[str], project: Project, metrics: Metrics | None = None) -> list[Notice]:
+    """What each tag did. Raises `NotFound`, and `RegistryError` for a tag that is skipped."""
+    address = address_of(project)
+    asked = [check_ref(ref, project.address.text) for ref in dict.fromkeys(refs)]
+    return [notice(artifact, event, address, metrics) for artifact, event in asked]
+
+
+def since(start: str, project: Project, metrics: Metrics | None = None) -> list[Notice]:
+    """What happened since a time (ISO 8601), after a tag of the registry, or since a commit was made, oldest first."""
+    registry = Registry(project.address.text)
+    found = [(a.effective.get(e.ref, e.time), a, e) for a in registry.artifacts.values() for e in a.events]
+    begin = next((time for time, _, event in found if event.ref == start), None)
+    begin = _begin(start, registry.project) if begin is None else begin
+    chosen = sorted((each for each in found if each[0] >= begin and each[2].ref != start), key=lambda each: each[0])
+    if len(chosen) > MOST:
+        raise RegistryError(
+            f"{len(chosen)} events since {start!r}, at most {MOST} are told", project.where, "name a later time"
+        )
+    address = address_of(project)
+    return [notice(artifact, event, address, metrics) for _, artifact, event in chosen]
+
+
+def address_of(project: Project) -> str:
+    """The registry as its readers know it: the URL, of a folder its remote `origin`, else its name."""
+    text = project.address.text
+    if project.address.local:
+        done = run(text, ["config", "--get", "remote.origin.url"], accept=(0, 1))
+        text = done.out.decode("utf-8", "replace").strip()
+        if text.startswith("file:") or ("://" not in text and not re.match(r"[^/]+:", text)):
+            return Path(project.address.text).name
+    return without_credentials(text)
+
+
+def notice(artifact: Artifact, event: Event, address: str, metrics: Metrics | None = None) -> Notice:
+    """What an event did to its artifact."""
+    number = next(place for place, each in enumerate(artifact.events) if each.ref == event.ref)
+    before = fold_artifact(artifact.name, artifact.events[:number])
+    after = fold_artifact(artifact.name, artifact.events[: number + 1])
+    version, lines = label_of(after, event), trailers(event.message)
+    old = before.holder(event.stage) if event.stage else None
+    new = after.holder(event.stage) if event.stage else None
+    held = old.version if old else before.greatest() if event.kind == REGISTRATION else None
+    kind = "revoke" if event.kind == DEREGISTRATION and "Revoked" in lines else _KINDS[event.kind]
+    return Notice(
+        id=event.oid,
+        kind="rollback" if event.kind == ASSIGNMENT and "Rollback-of" in lines else kind,
+        model=event.artifact,
+        time=datetime.fromtimestamp(event.time, timezone.utc).isoformat(),
+        project=address,
+        version=version,
+        stage=event.stage,
+        stages=(event.stage,) if event.stage else _left(before, after),
+        previous=held.label if held else None,
+        holds=new.version.label if new else None,
+        actor=event.tagger,
+        actor_email=event.email,
+        tag=event.ref,
+        commit=event.commit,
+        message=_words(event.message),
+        metrics=_metrics(metrics, event.artifact, version, held.label if held else None),
+        links=_links(address, event.commit, held.commit if held else None),
+        reasons=tuple(f"{key}: {lines[key]}" for key in ("Revoked", "Forced") if key in lines),
+    )
+
+
+def _left(before: Artifact, after: Artifact) -> tuple[str, ...]:
+    """The stages that hold something else now."""
+    held = {stage: (before.holder(stage), after.holder(stage)) for stage in before.stages}
+    return tuple(
+        sorted(s for s, (old, new) in held.items() if old and (new is None or new.version.label != old.version.label))
+    )
+
+
+def _words(message: str) -> str:
+    """What a person wrote: the message without its signature and trailers."""
+    text = text_of(message).strip()
+    return text.rpartition("\n\n")[0].strip() if trailers(message) else text
+
+
+def _metrics(ask: Metrics | None, model: str, version: str | None, before: str | None) -> Mapping[str, Change] | None:
+    if ask is None or version is None:
+        return None
+    with suppress(RegistryError):  # a message without metrics is better than none
+        return ask(model, version, before)
+    return None
+
+
+def _links(address: str, commit: str, before: str | None) -> dict[str, str]:
+    found = commit_pages(address, commit, before)
+    page = "{GITHUB_SERVER_URL}/{GITHUB_REPOSITORY}/actions/runs/{GITHUB_RUN_ID}"
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        with suppress(KeyError):
+            page = page.format_map(os.environ)
+            if _RUN.fullmatch(page):
+                found["run"] = page
+    return found
+
+
+def _begin(start: str, project: Project) -> int:
+    try:
+        found = datetime.fromisoformat(re.sub(r"[Zz]$", "+00:00", start))
+    except ValueError:
+        return _committed(start, project)
+    return int((found if found.tzinfo else found.replace(tzinfo=timezone.utc)).timestamp())
+
+
+def _committed(start: str, project: Project) -> int:
+    try:
+        oid = project.resolve(start)
+        return read_commits(project.objects, [oid])[oid].time
+    except (NotFound, KeyError):
+        what = f"{start[:100]!r} is no time, no tag of the registry and no revision"
+        raise NotFound(what, project.where, "write such as 2026-03-01T12:00Z, or cost_predictor#prod#4") from None
