@@ -260,7 +260,16 @@ def test_json_of_every_command_is_json(lab: Lab) -> None:
     assert answers["init"] == []
     assert answers["predict"] == pytest.approx([1.0])
     assert answers["stages"] == ["prod", "staging"]
-    assert set(NAMES) - answers.keys() == {"completion", "evaluate", "export", "forget", "import", "link", "rollback", "signers"}
+    assert set(NAMES) - answers.keys() == {
+        "completion",
+        "evaluate",
+        "export",
+        "forget",
+        "import",
+        "link",
+        "rollback",
+        "signers",
+    }
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,7 @@ COMMANDS = {
         "lineage": "lineage:lineage",
         "impact": "lineage:impact",
         "signers": "signers:signers",
+        "ledger": "ledger:ledger",
     },
     "Use": {
         "load": "use:load",

@@ -126,22 +126,30 @@ def _told(before: Any, after: Any) -> str:
 @click.command()
 @click.argument("artifact", metavar="[NAME[@VERSION]]", required=False, shell_complete=options.names)
 @click.option("--policy", is_flag=True, help="Forget the newest policy that was seen instead.")
+@click.option("--ledger", is_flag=True, help="Forget the newest tip of the registry's ledger instead.")
 @options.repo
 @options.as_json
-def forget(artifact: str | None, policy: bool, repo: str, as_json: bool) -> None:
-    """Forget what this machine saw first of a version, or of all of an artifact; or the newest policy it saw.
+def forget(artifact: str | None, policy: bool, ledger: bool, repo: str, as_json: bool) -> None:
+    """Forget what this machine saw first of a version, or of all of an artifact; or the newest policy or ledger it saw.
 
-    The next sight counts as the first. That is how a version that was refused as `moved` is accepted, or a policy that
-    was refused as `policy-older` or `policy-changed`, once somebody has said why. The registry itself is not asked.
+    The next sight counts as the first. That is how a version that was refused as `moved` is accepted, a policy that was
+    refused as `policy-older` or `policy-changed`, or a ledger that was refused as rewound, once somebody has said why.
+    The registry itself is not asked.
 
     \b
     Example:  registry forget cost_predictor@v1.0.0 -r https://github.com/mycompany/model-registry
     """
-    if policy == (artifact is not None):
-        raise click.UsageError("Name what to forget: NAME, NAME@VERSION, or --policy.")
-    if artifact is None:
+    if [artifact is not None, policy, ledger].count(True) != 1:
+        raise click.UsageError("Name what to forget: NAME, NAME@VERSION, --policy or --ledger.")
+    if artifact is not None:
+        _forget_seen(artifact, repo, as_json=as_json)
+    elif policy:
         _forget_policy(repo, as_json=as_json)
-        return
+    else:
+        _forget_ledger(repo, as_json=as_json)
+
+
+def _forget_seen(artifact: str, repo: str, *, as_json: bool) -> None:
     from registry.api.firstsight import forget as drop
 
     name, _, version = artifact.partition("@")
@@ -161,3 +169,13 @@ def _forget_policy(repo: str, *, as_json: bool) -> None:
         options.print_json(gone._asdict())
     else:
         click.echo(f"forgot policy version {gone.version}, SHA-256 {gone.sha256}")
+
+
+def _forget_ledger(repo: str, *, as_json: bool) -> None:
+    from registry.api.tips import forget_ledger
+
+    gone = forget_ledger(repo)
+    if as_json:
+        options.print_json(gone._asdict())
+    else:
+        click.echo(f"forgot the ledger's tip: entry {gone.sequence} at {gone.commit}")

@@ -141,6 +141,13 @@ class Batch:
         tree = self._root(commit)
         return tree if tree and self._tree(tree) is not None else None
 
+    def tree(self, oid: str) -> dict[str, tuple[str, str]] | None:
+        """Mode and object id by name of a tree's entries; `None` where it is missing."""
+        found = self._tree(oid)
+        return (
+            None if found is None else {name.decode("utf-8", "surrogateescape"): each for name, each in found.items()}
+        )
+
     def entries(self, commit: str, paths: Sequence[str]) -> dict[str, Entry] | None:
         """Entries of a commit's tree by path; `None` where a tree on the way is missing."""
         root = self.root(commit)

@@ -46,7 +46,7 @@ class Mirror:
         self.kind = kind
         """`registries`, whose objects our own parser judges, or `sources` and `graphs`, which git checks."""
         self.protocols = LOCAL if address.local else NETWORK
-        self.path = cache.root() / kind / f"{_folder(address.text)}.git"
+        self.path = cache.root() / kind / f"{folder_of(address.text)}.git"
         """The bare repository: its refs, and what is fetched."""
         self.objects = self.path / PLAIN
         """Where its objects are read."""
@@ -181,7 +181,7 @@ class Mirror:
                 for folder in ("objects", "refs"):
                     (made / folder).mkdir()
                 (made / "HEAD").write_text("ref: refs/heads/main\n", encoding="utf-8")
-                settings = remote_settings(_url(self.address), checked=self.kind != "registries")
+                settings = remote_settings(url_of(self.address), checked=self.kind != "registries")
                 (made / "config").write_text(settings, encoding="utf-8")
                 make_plain(made)
 
@@ -190,7 +190,7 @@ class Mirror:
         for spec in specs:
             flags += ["-c", f"remote.origin.fetch={spec}"]
         with fresh(self.path) as made:
-            line = ["clone", *flags, "--end-of-options", _url(self.address), str(made)]
+            line = ["clone", *flags, "--end-of-options", url_of(self.address), str(made)]
             self._ask(None, line, question=True)
             run(made, ["config", "--unset-all", "remote.origin.fetch"], accept=(0, 5))
             run(made, ["update-ref", HEAD, "HEAD"], accept=(0, 128))  # a clone does not follow a refspec of HEAD
@@ -243,7 +243,7 @@ def _no_bundle(error: GitError) -> Refused:
     return Refused("bundle-valid", f"git cannot read the bundle: {error.what}", "", "export it again")
 
 
-def _folder(url: str) -> str:
+def folder_of(url: str) -> str:
     """A folder's name for a URL: its bytes in hex, or of a long one the SHA-256 (importing hashlib costs 3 ms)."""
     plain = url.encode().hex()
     if len(plain) <= LONGEST:
@@ -253,5 +253,6 @@ def _folder(url: str) -> str:
     return hashlib.sha256(url.encode()).hexdigest()
 
 
-def _url(address: Address) -> str:
+def url_of(address: Address) -> str:
+    """The address as git's transports take it, which a path is not."""
     return f"file://{address.text}" if address.local else address.text

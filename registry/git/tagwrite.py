@@ -1,7 +1,7 @@
 """Making tag objects, placing refs and pushing them. Hooks and signing are the user's own.
 
 A tag object is made without a ref; the ref is placed after the remote accepted it, so that a rejected event leaves
-nothing behind. Pushes are judged by the flags of `git push --porcelain` (git-push(1)), never by text.
+nothing behind. Pushing is `registry.git.push`.
 """
 
 from __future__ import annotations
@@ -16,21 +16,12 @@ from typing import NamedTuple
 
 from registry.errors import GitError, RegistryError
 from registry.git.process import OFFLINE, failure, run
+from registry.git.push import Pushed, push_refs
 from registry.tags import LARGEST, BadTag, Event, parse_tag
 
 NEAR = 60
 """How many seconds ahead of this machine's clock a tag may be dated to stand after the artifact's newest event."""
 _IDENT = re.compile(r"(?P<who>[^<>\n]+<[^<>\n]*>) (?P<time>\d+) (?P<zone>[+-]\d{4})")
-
-
-class Pushed(NamedTuple):
-    """What the remote said of one ref."""
-
-    flag: str
-    """`*` created, `=` existed already, `!` rejected, as git-push(1) lists them."""
-    reason: str
-    told: str
-    """What the remote's hooks wrote, each line with git's `remote:` before it; of the whole push."""
 
 
 class Tagger(NamedTuple):
@@ -180,19 +171,10 @@ def push(
     What `events` stand on goes along; a tag that is there already is left as it is. Raises `GitError` where the remote
     said nothing of the refs (network, credentials, a hook that stopped it).
     """
-    specs = [f"{event.oid}:refs/tags/{event.ref}" for event in (*needs, *events)]
-    flags = ["--porcelain", "--no-follow-tags", "--no-recurse-submodules"] + (["--atomic"] if len(specs) > 1 else [])
-    line = ["push", *flags, "--end-of-options", remote, *specs]
-    done = run(path, line, protocols=protocols, hooks=True, accept=range(256))
-    told = "\n".join(text.rstrip() for text in done.err.splitlines() if text.startswith("remote:"))
-    said = {}
-    for text in done.out.decode("utf-8", "replace").splitlines():
-        fields = text.split("\t")
-        if len(fields) == 3 and len(fields[0]) == 1:  # noqa: PLR2004 - flag, refs, summary
-            said[fields[1].rpartition(":")[2].removeprefix("refs/tags/")] = Pushed(fields[0], fields[2], told)
-    if any(event.ref not in said for event in events):
-        raise failure(path, line, done)
-    return said
+    refs = {f"refs/tags/{event.ref}": event.oid for event in (*needs, *events)}
+    answered = [f"refs/tags/{event.ref}" for event in events]
+    said = push_refs(path, remote, refs, protocols, answered=answered)
+    return {ref.removeprefix("refs/tags/"): each for ref, each in said.items()}
 
 
 def fetch_tags(path: str | PathLike[str], remote: str, artifact_in_tag: str, protocols: str) -> dict[str, str]:

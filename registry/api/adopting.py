@@ -1,0 +1,91 @@
+"""`ledger adopt`: the tags that a registry has already become the beginning of its ledger, in one commit.
+
+Each well-formed tag is one entry, in the order in which tags count; malformed ones are left out, as everywhere. That an
+adopted tag was allowed is not said: who adopts vouches for what is there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from os import PathLike
+
+from registry import versions
+from registry.api.appending import Act, Appended, Recorder, append
+from registry.api.ledgers import Ledger
+from registry.api.project import Project, open_project
+from registry.errors import NotFound, RegistryError
+from registry.ledger import Entry
+from registry.names import link_paths
+from registry.state import Artifact, fold
+from registry.strictyaml import LIMIT
+from registry.tags import Event
+
+
+def adopt(project: str | PathLike[str] = ".", recorder: Recorder = Recorder()) -> Appended:
+    """Begin the ledger of a registry with its tags.
+
+    Raises `RegistryError` where it has one, `NotFound` where there is no tag.
+    """
+    opened = open_project(project)
+
+    def propose(ledger: Ledger) -> Act:
+        if ledger.head is not None:
+            raise RegistryError(
+                f"this registry has a ledger, with {ledger.head.sequence} entries",
+                opened.where,
+                "see `registry ledger verify`: a tag that it lacks is recorded anew, not adopted",
+            )
+        opened.refresh(head=True)
+        found = list(_in_order(fold(opened.scan().events)))
+        if not found:
+            raise NotFound("this registry has no tag to begin a ledger with", opened.where, "register a version first")
+        links = _links(opened, found)
+        return Act([_entry(artifact, event, links.get(event.ref)) for artifact, event in found])
+
+    return append(opened, propose, recorder)
+
+
+def _in_order(artifacts: dict[str, Artifact]) -> Iterator[tuple[Artifact, Event]]:
+    """All events: of one artifact as they count, of several by time."""
+    timed = []
+    for artifact in artifacts.values():
+        newest = 0
+        for place, event in enumerate(artifact.events):
+            newest = max(newest, artifact.effective.get(event.ref, event.time))
+            timed.append(((newest, artifact.name, place), artifact, event))
+    for _, artifact, event in sorted(timed, key=lambda each: each[0]):
+        yield artifact, event
+
+
+def _entry(artifact: Artifact, event: Event, link: str | None) -> Entry:
+    label = event.version or artifact.labels.get(event.ref)
+    return Entry(
+        "adopt",
+        f"{_plain(event.tagger)} <{_plain(event.email)}>",
+        name=event.artifact,
+        version=label if label and versions.is_version(label) else None,
+        stage=event.stage,
+        tag=event.ref,
+        tag_oid=event.oid,
+        commit=event.commit,
+        link=link,
+    )
+
+
+def _plain(text: str) -> str:
+    """What a tag says of its maker, as an entry may say it."""
+    return "".join(c if c.isprintable() else "?" for c in text)[:200]
+
+
+def _links(project: Project, found: list[tuple[Artifact, Event]]) -> dict[str, str]:
+    """SHA-256 of the link file at each tag's commit, where it has one."""
+    places = [(event.commit, path) for artifact, event in found for path in link_paths(artifact.name)]
+    files = project.read_at(list(dict.fromkeys(places)), LIMIT)
+    digests = {}
+    for artifact, event in found:
+        held = (files.get((event.commit, path)) for path in link_paths(artifact.name))
+        data = next((each[1] for each in held if each is not None), None)
+        if data is not None:
+            digests[event.ref] = hashlib.sha256(data).hexdigest()
+    return digests
