@@ -100,8 +100,9 @@ class Place(NamedTuple):
 
     def find(self, key: str) -> Place | None:
         """The entry `key` of a mapping; None where it is absent or null."""
-        found = self.mapping().get(key)
-        if _is_null(found):
+        value = self.value
+        found = (value if type(value) is dict else self.mapping()).get(key)
+        if found is None or _is_null(found):  # the first is most frequent
             return None
         line = 0 if found else next((getattr(each, "line", 0) for each in self.mapping() if each == key), 0)
         return self._inner(key, found, line)
@@ -139,7 +140,8 @@ class Place(NamedTuple):
 
     def rest(self, known: Iterable[str], *, strict: bool = False) -> Mapping[str, Any]:
         """The entries beyond `known`; with `strict` the first of them is an error."""
-        unknown = {key: value for key, value in self.mapping().items() if key not in set(known)}
+        known = frozenset(known)
+        unknown = {key: value for key, value in self.mapping().items() if key not in known}
         if not unknown:
             return _EMPTY
         if strict:

@@ -101,6 +101,11 @@ class Artifact:
         found = [v for v in self.versions.values() if v.registered and v.active]
         return sorted(found, key=lambda v: semver.key(v.label))[::-1]
 
+    def last_release(self, wanted: str | None = None) -> Version | None:
+        """The greatest active release, of those before `wanted` where it is given."""
+        releases = (v for v in self.active_versions() if not semver.is_prerelease(v.label))
+        return next((v for v in releases if wanted is None or semver.key(v.label) <= semver.key(wanted)), None)
+
     def greatest(self) -> Version | None:
         """The greatest active version by precedence, prereleases included, as `show` names it."""
         found = (v for v in reversed(self.versions.values()) if v.registered and v.active)

@@ -8,8 +8,9 @@ file and line. The grammar is YAML 1.1 as libyaml reads it (https://yaml.org/spe
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from registry.errors import RegistryError
 
@@ -22,6 +23,7 @@ _BREAKS = "\x85\u2028\u2029"
 """Line breaks beyond ASCII, which PyYAML writes unescaped and reads back as blanks."""
 _TYPED = {f"tag:yaml.org,2002:{kind}" for kind in ("null", "bool", "int", "float")}
 _LONGEST_NUMBER = 64
+_new = str.__new__
 
 
 class Scalar(str):
@@ -55,7 +57,7 @@ def parse(data: bytes, where: str) -> Any:
         _refuse(f"not UTF-8: {error.reason} at byte {error.start}", where, data[: error.start].count(b"\n") + 1)
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        return _build(yaml.parse(text, Loader=loader), where)
+        return _build(loader(text), where)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
         _refuse(f"not valid YAML: {error.problem}", where, line)
@@ -108,52 +110,85 @@ def _typed_scalar(text: str) -> Any:
         return str(text)
 
 
-def _build(events: Any, where: str) -> Any:
-    root: list[Any] = []
-    stack: list[tuple[Any, Any]] = [(root, None)]
-    documents = 0
-    for event in events:
-        name = type(event).__name__
-        line = event.start_mark.line + 1
-        if name == "DocumentStartEvent":
+def _build(loader: Any, where: str) -> Any:
+    """The one document that a loader gives the events of."""
+    from yaml import events
+
+    following: Callable[[], Any] = loader.get_event
+    kinds = _Kinds(events.ScalarEvent, events.SequenceStartEvent, events.SequenceEndEvent, events.MappingEndEvent)
+    found, documents = None, 0
+    event = following()
+    while type(event) is not events.StreamEndEvent:
+        if type(event) is events.DocumentStartEvent:
             documents += 1
             if documents > 1:
-                _refuse("more than one document", where, line)
-        elif name in {"MappingStartEvent", "SequenceStartEvent"}:
-            _plain_node(event, where, line)
-            if len(stack) > DEPTH:
-                _refuse(f"nested deeper than {DEPTH}", where, line)
-            child: Any = {} if name == "MappingStartEvent" else []
-            _attach(stack, child, where, line)
-            stack.append((child, None))
-        elif name in {"MappingEndEvent", "SequenceEndEvent"}:
-            stack.pop()
-        elif name == "ScalarEvent":
-            _plain_node(event, where, line)
-            _attach(stack, Scalar(event.value, line, plain=not event.style), where, line)
-        elif name == "AliasEvent":
-            _refuse(f"alias *{event.anchor}; write the value out", where, line)
-    return root[0] if root else None
+                _refuse("more than one document", where, _line(event))
+        elif isinstance(event, events.NodeEvent):
+            found = _node(event, following, kinds, where, 0)
+        event = following()
+    return found
 
 
-def _attach(stack: list[tuple[Any, Any]], value: Any, where: str, line: int) -> None:
-    container, key = stack[-1]
-    if isinstance(container, list):
-        container.append(value)
-    elif key is not None:
-        container[key] = value
-        stack[-1] = (container, None)
-    elif not isinstance(value, Scalar):
-        _refuse("a key that is not a scalar", where, line)
-    elif value == "<<" and value.plain:
-        _refuse("merge key <<; write the values out", where, line)
-    elif value in container:
-        _refuse(f"duplicate key {str(value)!r}", where, line)
-    else:
-        stack[-1] = (container, value)
+class _Kinds(NamedTuple):
+    """The classes of events that are told apart at every node: looked up once."""
+
+    scalar: type
+    sequence: type
+    sequence_end: type
+    mapping_end: type
 
 
-def _plain_node(event: Any, where: str, line: int) -> None:
+def _node(event: Any, following: Callable[[], Any], kinds: _Kinds, where: str, depth: int) -> Any:
+    """The value that begins with `event`. Written for speed: a check of many links is here most of its time."""
+    if event.anchor is not None or event.tag is not None:  # of an alias the first
+        _refuse_mark(event, where)
+    kind, (scalar, sequence, sequence_end, mapping_end) = type(event), kinds
+    if kind is scalar:
+        return _scalar(event)
+    if depth >= DEPTH:
+        _refuse(f"nested deeper than {DEPTH}", where, _line(event))
+    if kind is sequence:
+        items = []
+        while (kind := type(event := following())) is not sequence_end:
+            plain = kind is scalar and event.anchor is None and event.tag is None
+            items.append(_scalar(event) if plain else _node(event, following, kinds, where, depth + 1))
+        return items
+    found: dict[Scalar, Any] = {}
+    while (kind := type(event := following())) is not mapping_end:
+        if kind is not scalar or event.anchor is not None or event.tag is not None:
+            _refuse_key(event, where)
+        key = _scalar(event)
+        if key == "<<" and key.plain:
+            _refuse("merge key <<; write the values out", where, key.line)
+        if key in found:
+            _refuse(f"duplicate key {str(key)!r}", where, key.line)
+        event = following()
+        plain = type(event) is scalar and event.anchor is None and event.tag is None
+        found[key] = _scalar(event) if plain else _node(event, following, kinds, where, depth + 1)
+    return found
+
+
+def _scalar(event: Any) -> Scalar:
+    made = _new(Scalar, event.value)
+    made.line = event.start_mark.line + 1
+    made.plain = not event.style
+    return made
+
+
+def _line(event: Any) -> int:
+    return int(event.start_mark.line) + 1
+
+
+def _refuse_key(event: Any, where: str) -> NoReturn:
+    _refuse_mark(event, where)
+    _refuse("a key that is not a scalar", where, _line(event))
+
+
+def _refuse_mark(event: Any, where: str) -> None:
+    """Refuse what an event says beside its value, if it does."""
+    line = _line(event)
+    if not hasattr(event, "tag"):
+        _refuse(f"alias *{event.anchor}; write the value out", where, line)
     if event.anchor is not None:
         _refuse(f"anchor &{event.anchor}; anchors and aliases are not read here", where, line)
     if event.tag is not None:

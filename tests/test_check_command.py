@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from lab import Lab
 from linked import files_below, link_text, make_registry, make_source
 
@@ -59,3 +61,16 @@ def test_a_folder_that_is_no_repository_exits_with_1_and_a_remedy(lab: Lab) -> N
     assert done.code == 1
     assert "not a git repository" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_no_package_has_a_say_in_how_a_policy_is_read(lab: Lab) -> None:
+    reg = make_registry(lab)
+    packages = lab.root / "packages"
+    (packages / "spy-1.dist-info").mkdir(parents=True)
+    (packages / "spy-1.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: spy\nVersion: 1\n")
+    (packages / "spy-1.dist-info" / "entry_points.txt").write_text("[pydantic]\nspy = spy:plugin\n")
+    (packages / "spy.py").write_text("import sys; sys.stderr.write('spied'); plugin = None\n")
+    path = os.pathsep.join([str(packages), lab.env["PYTHONPATH"]])
+    assert "spied" not in reg.registry("check", env={"PYTHONPATH": path}).stderr
+    wanted = reg.registry("check", env={"PYTHONPATH": path, "PYDANTIC_DISABLE_PLUGINS": "none"}, check=False)
+    assert "spied" in wanted.stderr  # unless the user asks for it

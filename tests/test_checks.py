@@ -292,7 +292,7 @@ def test_a_credential_is_found_by_secrets_and_never_shown(reg: Repo, old: str, n
 
 def test_an_ordinary_ssh_user_is_no_credential(reg: Repo) -> None:
     file = File(LINK, FILE, link_text(reg).replace("project: file://", "project: ssh://git@example.org").encode())
-    assert "secrets" not in [f.id for f in judge(Subject(file, "m"))]
+    assert "secrets" not in [f.id for f in judge(Subject(file, "m"), LINK_CHECKS)]
 
 
 def test_a_symlinked_link_is_found_by_path_contained_and_not_followed(lab: Lab, reg: Repo) -> None:
@@ -722,7 +722,7 @@ def test_every_path_of_a_link_leads_back_to_its_artifact(name: str) -> None:
 
 @given(st.binary(max_size=200))
 def test_any_bytes_in_place_of_a_link_give_findings_and_never_pass(data: bytes) -> None:
-    found = judge(Subject(File(LINK, FILE, data), "m"))
+    found = judge(Subject(File(LINK, FILE, data), "m"), LINK_CHECKS)
     assert any(f.severity == ERROR for f in found)
     assert all(f.message.isprintable() for f in found)
     listing([File("x.mlem", FILE, data)])

@@ -24,8 +24,7 @@ from registry.git.source import Source
 from registry.layout import artifact_paths
 from registry.linkfile import Pin
 from registry.metafile import Metafile, parse
-from registry.stores import LFS, MLFLOW, Held, openings
-from registry.stores.mlflow import source_of
+from registry.stores import LFS, MLFLOW, Held, openings, source_of
 
 METAFILE = "metafile"
 _NEEDS = f"artifact {mlmodel.REQUIREMENTS}"

@@ -8,14 +8,14 @@ have none (a shallow clone) between head and base.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from registry.api.project import Project
 from registry.checks.change import Change
 from registry.checks.custom import FOLDER
-from registry.checks.files import File, at_commit, on_disk, scripts_at
+from registry.checks.files import File, in_trees, on_disk, scripts_at
 from registry.checks.listing import Listing, about, artifact_of, listing
 from registry.checks.policy_valid import read
 from registry.checks.subject import Subject
@@ -67,16 +67,17 @@ def scope(project: Project, base: str | None, head: str | None) -> Scope:
     if base is not None:
         return _between(project, project.resolve(base), project.resolve(head or "HEAD"))
     commit = project.head() if head is None else project.resolve(head)
-    found = listing(on_disk(root)) if root is not None else _listing(project, commit)
+    found = listing(on_disk(root)) if root is not None else _at(project, commit)
     policy = read(found.policy) if found.policy else Policy()
     known = policy if isinstance(policy, Policy) else Policy()  # told by policy-valid, of which this is the file
     return Scope(found, known, scripts=_scripts(project, commit))
 
 
 def _between(project: Project, base: str, head: str) -> Scope:
-    before, after = _listing(project, base), _listing(project, head)
-    now = _entries(project, head)
-    paths = frozenset(path for each in _starts(project, base, head) for path in _differ(_entries(project, each), now))
+    trees = _Trees(project)
+    before, after = trees.listings(base, head)
+    starts, now = _starts(trees, base, head), trees.of(head)
+    paths = frozenset(path for each in starts for path in _differ(trees.of(each), now))
     policy = read(before.policy) if before.policy else Policy()
     known = policy if isinstance(policy, Policy) else Policy()
     touched = {artifact_of(file.path) for file in (*before.links, *after.links) if file.path in paths}
@@ -92,12 +93,37 @@ def _between(project: Project, base: str, head: str) -> Scope:
     )
 
 
-def _starts(project: Project, base: str, head: str) -> list[str]:
+class _Trees:
+    """Every file of some commits of the registry; each commit is listed once."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self._known: dict[str, dict[str, Entry]] = {}
+
+    def of(self, commit: str) -> dict[str, Entry]:
+        """The files of a commit by path. Raises `RegistryError` where its trees cannot be had."""
+        if commit not in self._known:
+            if self.project.mirror is not None:
+                self.project.tree(commit, [])  # brings them
+            self._known[commit] = entries(self.project.objects, commit, deep=True)
+        return self._known[commit]
+
+    def listings(self, *commits: str) -> list[Listing]:
+        """What a registry holds for the checks at each of the commits."""
+        trees = [self.of(commit).values() for commit in commits]
+        return [listing(files) for files in in_trees(self.project.objects, trees, _bringer(self.project))]
+
+
+def _at(project: Project, commit: str | None) -> Listing:
+    return Listing() if commit is None else _Trees(project).listings(commit)[0]
+
+
+def _starts(trees: _Trees, base: str, head: str) -> list[str]:
     """The commits from which the head is a change."""
-    found = merge_bases(project.path, base, head) or [base]
+    found = merge_bases(trees.project.path, base, head) or [base]
     try:
         for each in found:
-            project.tree(each, [])
+            trees.of(each)
     except RegistryError:
         return [base]
     return found
@@ -107,24 +133,15 @@ def _differ(before: dict[str, Entry], after: dict[str, Entry]) -> Iterable[str]:
     return (path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
 
 
-def _entries(project: Project, commit: str) -> dict[str, Entry]:
-    return entries(project.objects, commit, deep=True)
-
-
-def _listing(project: Project, commit: str | None) -> Listing:
-    if commit is None:
-        return Listing()
-    project.tree(commit, [])
-    bring = project.mirror.fetch_objects if project.mirror else lambda _: None
-    return listing(at_commit(project.objects, commit, bring))
+def _bringer(project: Project) -> Callable[[Iterable[str]], None]:
+    return project.mirror.fetch_objects if project.mirror else lambda _: None
 
 
 def _scripts(project: Project, commit: str | None) -> tuple[File, ...]:
     if commit is None:
         return ()
-    bring = project.mirror.fetch_objects if project.mirror else lambda _: None
     try:
-        return tuple(scripts_at(project.objects, commit, FOLDER, bring))
+        return tuple(scripts_at(project.objects, commit, FOLDER, _bringer(project)))
     except NotFound:
         return ()
 

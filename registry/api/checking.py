@@ -16,22 +16,18 @@ from threading import Event
 from types import MappingProxyType
 
 from registry.api.changing import Scope, scope
-from registry.api.earlier import Recall
-from registry.api.linking import read_model
 from registry.api.links import link_source
 from registry.api.project import Project, open_project
 from registry.checks import ChangeCheck, Check, ListingCheck
-from registry.checks.builtin import CHANGE_CHECKS, LINK_CHECKS, LISTING_CHECKS
-from registry.checks.custom import from_files, from_packages, id_of
-from registry.checks.offer import Offer
+from registry.checks.offer import Model, Offer
 from registry.checks.rule import Unjudged
 from registry.checks.subject import Subject, said
 from registry.checks.tracked import TrackedOffer
 from registry.errors import RegistryError
 from registry.findings import ERROR, NOTE, SKIP, WARNING, Finding
-from registry.lineage import parse as parse_certificate
-from registry.policy import OFF, PATH
-from registry.stores.mlflow import source_of
+from registry.git.source import Source
+from registry.policy import OFF, PATH, Policy
+from registry.stores import source_of
 
 WORKERS = 8
 """How many sources, then links, are looked at side by side: each waits for git most of the time."""
@@ -78,11 +74,16 @@ def check(
     with ThreadPoolExecutor(WORKERS) as asking, ThreadPoolExecutor(WORKERS) as judging:
         try:
             subjects, asked = _asked(opened, judged.subjects(), asking)
+            from registry.api.earlier import Recall  # what judges is imported while the sources are asked
+            from registry.checks.builtin import LINK_CHECKS
+            from registry.checks.custom import from_files, from_packages
+
             Recall(opened, subjects).attach()
-            checks = [
-                each for each in _all_of_links(judged, custom=custom) if levels.get(each.id, each.severity) != OFF
-            ]
-            findings = list(_of_all(judged))
+            own = [*from_packages(), *from_files(judged.scripts, run=custom)]
+            builtin = catalogue()  # of which no other takes an id
+            every = [*LINK_CHECKS, *(each for each in own if each.id not in builtin)]
+            checks = [each for each in every if levels.get(each.id, each.severity) != OFF]
+            findings = [*_of_all(judged), *_unprovided(judged.policy, {*builtin, *(each.id for each in own)})]
             told = judging.map(lambda each: judge(_waited(each, asked), checks, levels), subjects)
             for done, (subject, found) in enumerate(zip(subjects, told, strict=True), 1):
                 findings += found
@@ -94,7 +95,7 @@ def check(
     return Report(_sorted(each for each in findings if each.severity != NOTE), len(subjects), _sorted(notes))
 
 
-def judge(subject: Subject, checks: Sequence[Check] = LINK_CHECKS, levels: Mapping[str, str] = _NONE) -> list[Finding]:
+def judge(subject: Subject, checks: Sequence[Check], levels: Mapping[str, str] = _NONE) -> list[Finding]:
     """Findings of all checks for one link whose source was asked; `levels` is the policy's severity by id."""
     found: list[Finding] = []
     for each in checks:
@@ -107,6 +108,8 @@ def judge(subject: Subject, checks: Sequence[Check] = LINK_CHECKS, levels: Mappi
     told = levels.get("source-unreachable", ERROR) == ERROR
     unreachable = told and isinstance(subject.opened, Offer) and subject.opened.error is not None
     if unreachable or any(finding.severity == ERROR for finding in found):
+        return found
+    if not found:
         return found
     required = {each.id: each.remedy for each in checks if levels.get(each.id, each.severity) == ERROR}
     return [
@@ -122,15 +125,10 @@ def _levelled(finding: Finding, levels: Mapping[str, str]) -> Finding:
     return finding if level is None or finding.severity in {SKIP, NOTE} else finding._replace(severity=level)
 
 
-def _all_of_links(judged: Scope, *, custom: bool) -> list[Check]:
-    """The checks of a link: built-in, of packages, and of the registry itself; none takes a built-in one's id."""
-    own = [*from_packages(), *from_files(judged.scripts, run=custom)]
-    builtin = catalogue()
-    return [*LINK_CHECKS, *(each for each in own if each.id not in builtin)]
-
-
 def _of_all(judged: Scope) -> Iterator[Finding]:
     """Findings that concern no single link; of a change only those that it brings."""
+    from registry.checks.builtin import CHANGE_CHECKS, LISTING_CHECKS
+
     levels, change = judged.policy.checks, judged.change
     if judged.unreadable is not None:
         message = (
@@ -146,14 +144,12 @@ def _of_all(judged: Scope) -> Iterator[Finding]:
     for each in CHANGE_CHECKS if change is not None else ():
         if change is not None and levels.get(each.id, each.severity) != OFF:
             yield from (_levelled(found, levels) for found in each.run(change))
-    yield from _unprovided(judged)
 
 
-def _unprovided(judged: Scope) -> Iterator[Finding]:
+def _unprovided(policy: Policy, ids: set[str]) -> Iterator[Finding]:
     """Checks that the policy names and nothing provides: where it requires one, it counts as failed."""
-    ids = {each.id for each in from_packages()} | {id_of(file.path) for file in judged.scripts} | catalogue().keys()
-    for name in sorted(judged.policy.checks.keys() - ids):
-        severity = ERROR if judged.policy.checks[name] == ERROR else WARNING
+    for name in sorted(policy.checks.keys() - ids):
+        severity = ERROR if policy.checks[name] == ERROR else WARNING
         message = f"the policy names a check {name[:80]!r}, and nothing here provides it"
         yield Finding("policy-valid", severity, message, "correct its id, or install the package it is in", path=PATH)
 
@@ -192,7 +188,7 @@ def _offer(project: Project, subject: Subject, known: dict[str, Offer]) -> Offer
     key = f"{address.text} {link.path}" if address.tracked else address.text
     if key not in known:
         made = TrackedOffer if address.tracked else Offer
-        known[key] = made(source_of(address, link.path), read_model)
+        known[key] = made(source_of(address, link.path), _read)
     subject.opened = offer = known[key]
     blobs = (pin.blob for pin in pins.artifacts.values() if pin.blob)
     offer.expect(
@@ -205,12 +201,20 @@ def _certified(subject: Subject, commit: str) -> set[str]:
     """The files that a link's birth certificate was read from, so that they come with the first request."""
     if subject.lineage is None or subject.policy.checks.get("lineage-complete") == OFF:
         return set()
+    from registry.lineage import parse as parse_certificate
+
     try:
         found = parse_certificate(subject.lineage.data, subject.lineage.path)
     except RegistryError:
         return set()  # told by lineage-complete
     blobs = {fact.blob for facts in found.facts.values() for fact in facts.values()}
     return blobs - {"", commit} if found.commit == commit else set()
+
+
+def _read(source: Source, commit: str, path: str) -> Model:
+    from registry.api.linking import read_model  # what reads models is imported while their sources are asked
+
+    return read_model(source, commit, path)
 
 
 def _waited(subject: Subject, asked: Mapping[Offer, Future[None]]) -> Subject:
@@ -225,15 +229,12 @@ def _sorted(findings: Iterable[Finding]) -> list[Finding]:
     return sorted(findings, key=lambda each: (each.path or "", order.get(each.id, len(order)), each.line or 0))
 
 
-def _all_checks() -> Iterator[Check | ListingCheck | ChangeCheck]:
-    yield from LINK_CHECKS
-    yield from LISTING_CHECKS
-    yield from CHANGE_CHECKS
-
-
 def catalogue() -> Mapping[str, Check | ListingCheck | ChangeCheck]:
-    """Every check by its id, in the order in which findings are told."""
+    """Every built-in check by its id, in the order in which findings are told."""
+    from registry.checks.builtin import CHANGE_CHECKS, LINK_CHECKS, LISTING_CHECKS
+
     found: dict[str, Check | ListingCheck | ChangeCheck] = {}
-    for each in _all_checks():
+    every: tuple[Check | ListingCheck | ChangeCheck, ...] = (*LINK_CHECKS, *LISTING_CHECKS, *CHANGE_CHECKS)
+    for each in every:
         found.setdefault(each.id, each)
     return found

@@ -13,14 +13,10 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from registry import versions as semver
-from registry.api.loading import bring_metafile
-from registry.api.numbering import last_release
 from registry.api.project import Project
-from registry.api.resolving import Read, Resolved, pinned_by
-from registry.cache.files import kept
 from registry.checks.files import FILE, File
 from registry.checks.listing import is_link
 from registry.checks.past import Earlier, Past
@@ -32,9 +28,12 @@ from registry.interface import Interface
 from registry.linkfile import Link, parse_link
 from registry.names import link_paths
 from registry.state import Artifact, fold_artifact
-from registry.stores.mlflow import source_of
+from registry.stores import source_of
 from registry.strictyaml import LIMIT
 from registry.tags import Event, TagName, parse_name
+
+if TYPE_CHECKING:
+    from registry.api.resolving import Resolved
 
 _WORKERS = 8
 
@@ -166,6 +165,8 @@ class Recall:
                 read = links[place]
                 if isinstance(read, RegistryError) or _same(each, read, sha256):
                     continue
+                from registry.api.resolving import Read, pinned_by  # a registry without tags needs none of it
+
                 try:
                     yield (
                         place,
@@ -177,7 +178,7 @@ class Recall:
 
 def _versions(artifact: Artifact) -> tuple[_Version, ...]:
     """The versions that a new one is compared with: the latest release, and what each protected stage holds."""
-    latest = last_release(artifact)
+    latest = artifact.last_release()
     found = {latest.label: latest} if latest else {}
     stages: dict[str, list[str]] = {}
     for stage in sorted(artifact.stages):
@@ -235,6 +236,9 @@ def _bring_all(
 
 def _bring(wanted: Mapping[Place, Resolved]) -> dict[Place, Interface | RegistryError]:
     """The interfaces of one source; once it cannot be reached it is not asked again."""
+    from registry.api.loading import bring_metafile
+    from registry.cache.files import kept
+
     missing = [each for each in wanted.values() if kept(each.metafile.sha256) is None]
     if len(missing) > 1:
         with suppress(GitError):  # one that it lacks fails all: then each is asked for by itself

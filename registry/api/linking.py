@@ -9,6 +9,7 @@ from os import PathLike
 from pathlib import Path
 
 from registry import external, mlmodel
+from registry.api.addressing import source_address
 from registry.api.governing import current_policy, require_trusted
 from registry.api.project import open_project
 from registry.api.writing import registry_root, require_inside, write_file
@@ -21,15 +22,14 @@ from registry.lineage import Certificate, certificate_path, dump
 from registry.linkfile import Link, format_link
 from registry.metafile import Metafile, parse
 from registry.names import link_paths, require_artifact
-from registry.policy import Policy
 from registry.provenance import collect
-from registry.stores import GIT, LFS, URL, Held, Opening, locate, openings
+from registry.stores import GIT, LFS, URL, Held, Opening, locate, openings, source_of
 from registry.stores.digests import digests, read_whole
 from registry.stores.git_blob import GitBlobs, require_content
-from registry.stores.mlflow import TrackedSource, source_of
+from registry.stores.mlflow import TrackedSource
 from registry.stores.url import Urls
 from registry.strictyaml import LIMIT
-from registry.urls import Address, file_url, has_credentials, parse_source, redacted
+from registry.urls import file_url
 
 EXTENSION = ".mlem"
 _OLD_EXTENSION = ".mlem.yaml"
@@ -144,22 +144,6 @@ def _trusted_source(root: Path, source_project: str, source: str) -> Source:
     address = source_address(source_project, policy=policy)
     require_trusted(policy, address, str(root))
     return source_of(address, source)
-
-
-def source_address(text: str, base: str = "", *, policy: Policy) -> Address:
-    """The address of a source repository, a relative path counted from `base` (this folder by default).
-
-    Credentials in it are refused, since links are public (`secrets`); plain http to another machine, where the policy
-    does not name it (`source-url`).
-    """
-    if has_credentials(text):
-        raise Refused(
-            "secrets",
-            "the source's URL carries credentials",
-            redacted(text),
-            "leave them out: git's credential helpers, tokens and SSH keys of each user are used",
-        )
-    return parse_source(text, base, policy.admits_plain)
 
 
 def required_rev(source: Source, rev: str | None) -> str:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from registry.api.linking import source_address
+from registry.api.addressing import source_address
 from registry.api.project import Project
-from registry.api.resident import is_model
 from registry.errors import NotFound, Refused, RegistryError
-from registry.git.objects import file_entry
+from registry.git.objects import Entry, file_entry
 from registry.linkfile import Link, parse_link
 from registry.names import link_paths
 from registry.policy import Policy
@@ -59,7 +58,7 @@ def read_link(project: Project, name: str, commit: str, event: Event | None = No
     found = project.tree(commit, paths, [hint] if hint and len(hint) in {40, 64} and hint.isalnum() else [])
     path = next((each for each in paths if each in found), None)
     where = f"{project.where}: {commit[:7]}"
-    if path is None or (path == paths[-1] and is_model(project, found[path])):
+    if path is None or (path == paths[-1] and _is_model(project, found[path])):
         raise NotFound(
             f"commit {commit[:7]} of the registry has no link for {name!r}",
             where,
@@ -68,3 +67,9 @@ def read_link(project: Project, name: str, commit: str, event: Event | None = No
     entry = file_entry(found[path], path, where)
     data = project.blob(entry.oid, LIMIT, f"{where}:{path}")
     return path, entry.oid, parse_link(data, f"{where}:{path}")
+
+
+def _is_model(project: Project, entry: Entry) -> bool:
+    from registry.api.resident import is_model  # few registries have a file where both may stand
+
+    return is_model(project, entry)

@@ -22,7 +22,6 @@ from registry.git.objects import Entry
 from registry.interface import Interface
 from registry.interfacediff import Demand, allows, diff, least_version
 from registry.names import link_paths
-from registry.state import Artifact, Version
 from registry.strictyaml import LIMIT
 
 UNPUBLISHED = "where only the remote lacks the tag, `git push origin TAG`"
@@ -134,7 +133,7 @@ def _unknown(now: Snapshot, asked: Unknown, wanted: str | None, patch: str, *, f
 
 def _asked(now: Snapshot, commit: str, wanted: str | None) -> Demand | Unknown | None:
     """What the interface at `commit` asks of its version; none where there is no interface, or no promise yet."""
-    base = last_release(now.artifact, wanted)
+    base = now.artifact.last_release(wanted)
     if base is None:
         return None
     new = _link(now, commit)
@@ -151,12 +150,6 @@ def _asked(now: Snapshot, commit: str, wanted: str | None) -> Demand | Unknown |
         return Demand(base.label, diff(_interface(now, base.commit), _interface(now, commit)))
     except RegistryError as error:
         return Unknown(base.label, error)
-
-
-def last_release(artifact: Artifact, wanted: str | None = None) -> Version | None:
-    """The greatest active release, of those before `wanted` where it is given."""
-    releases = (v for v in artifact.active_versions() if not semver.is_prerelease(v.label))
-    return next((v for v in releases if wanted is None or semver.key(v.label) <= semver.key(wanted)), None)
 
 
 def _link(now: Snapshot, commit: str) -> str | None:

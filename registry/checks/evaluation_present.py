@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from registry.checks.files import FILE, File
 from registry.checks.listing import Listing, artifact_of
 from registry.checks.subject import line_of, said
 from registry.errors import RegistryError
-from registry.evaluation import Evaluation, parse_report
 from registry.findings import WARNING, Finding
 from registry.linkfile import Link, parse_link
 from registry.names import in_tag
 from registry.suite import REPORTS, Suite, parse_suite
+
+if TYPE_CHECKING:
+    from registry.evaluation import Evaluation
 
 
 class EvaluationPresent:
@@ -65,6 +68,8 @@ def _link(file: File) -> Link | None:
 
 def _reports(listing: Listing, name: str, suite: str) -> Iterator[Evaluation]:
     """The reports of one suite on one artifact; one that cannot be read counts for nothing."""
+    from registry.evaluation import parse_report  # few registries have any
+
     folder, end = f"{REPORTS}/{in_tag(name)}/", f"/{suite}.json"
     for file in listing.reports:
         if file.kind == FILE and file.path.startswith(folder) and file.path.endswith(end):

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from os import PathLike
 from pathlib import Path
 from typing import NamedTuple
 
 from registry.errors import RegistryError
-from registry.git.objects import entries, read_all, sizes
+from registry.git.objects import Entry, entries, read_all, sizes
 from registry.git.process import run
 from registry.strictyaml import LIMIT
 from registry.suite import PATH, REPORTS
@@ -59,17 +60,27 @@ def on_disk(root: Path) -> list[File]:
     """The files of a work tree, as they are on disk now."""
     out = run(root, ["ls-files", "-z", "--cached", "--others", "--exclude-standard"]).out
     paths = {os.fsdecode(name) for name in out.split(b"\0") if name} | set(_below_folders(root))
-    straight: dict[Path, bool] = {}
+    straight: dict[str, bool] = {}
     found = (_on_disk(root, path, straight) for path in sorted(paths) if _may_matter(path))
     return [file for file in found if file is not None and _wanted(file)]
 
 
 def at_commit(repository: str | PathLike[str], commit: str, bring: Callable[[Iterable[str]], None]) -> list[File]:
     """The files of a commit whose trees are here; `bring` fetches blobs by id."""
-    tree = entries(repository, commit, deep=True).values()
-    found = [(File(entry.path, _MODES.get(entry.mode, SPECIAL)), entry.oid) for entry in tree]
-    kept = [(file, oid) for file, oid in found if _wanted(file)]
-    return _filled(repository, kept, bring)
+    return in_trees(repository, [entries(repository, commit, deep=True).values()], bring)[0]
+
+
+def in_trees(
+    repository: str | PathLike[str], trees: Sequence[Iterable[Entry]], bring: Callable[[Iterable[str]], None]
+) -> list[list[File]]:
+    """The files of commits, given the entries of their trees; all are read together, what they share once.
+
+    `bring` fetches blobs by id.
+    """
+    named = [[(File(entry.path, _MODES.get(entry.mode, SPECIAL)), entry.oid) for entry in tree] for tree in trees]
+    kept = [[(file, oid) for file, oid in each if _wanted(file)] for each in named]
+    filled = iter(_filled(repository, [pair for each in kept for pair in each], bring))
+    return [list(islice(filled, len(each))) for each in kept]
 
 
 def scripts_at(
@@ -95,9 +106,11 @@ def _filled(
 
 
 def _may_matter(path: str) -> bool:
+    if path.endswith(".mlem") or path == POLICY:
+        return True
     named = (*_FOLDERS, *TEXTS, EVALUATIONS)
     folders = any(path == each or path.startswith(f"{each}/") or each.startswith(f"{path}/") for each in named)
-    return folders or path.endswith(".mlem") or path in _SINGLE
+    return folders or path in _SINGLE
 
 
 def _wanted(file: File) -> bool:
@@ -121,27 +134,28 @@ def _below_folders(root: Path) -> Iterator[str]:
         if any(top == link or top.startswith(f"{link}/") for link in links):
             continue
         for folder, inner, names in os.walk(root / top, followlinks=False):
-            base = Path(folder).relative_to(root)
-            for name in [*names, *(each for each in inner if Path(folder, each).is_symlink())]:
-                yield (base / name).as_posix()
+            base = Path(folder).relative_to(root).as_posix()
+            for name in [*names, *(each for each in inner if os.path.islink(os.path.join(folder, each)))]:
+                yield f"{base}/{name}"
 
 
-def _on_disk(root: Path, path: str, straight: dict[Path, bool]) -> File | None:
+def _on_disk(root: Path, path: str, straight: dict[str, bool]) -> File | None:
     """The file; none where it is deleted, or a folder (a repository of its own).
 
     `straight` remembers which folders are reached through no symlink.
     """
-    full, folder = root / path, Path(path).parent
+    full, folder = os.path.join(root, path), path.rpartition("/")[0]
     if folder not in straight:
-        straight[folder] = os.path.realpath(full.parent) == os.path.join(os.path.realpath(root), *folder.parts)
+        whole = os.path.join(os.path.realpath(root), *Path(folder).parts)
+        straight[folder] = os.path.realpath(root / folder) == whole
     if not straight[folder]:
         return File(path, SYMLINK)
     try:
-        status = full.lstat()
+        status = os.lstat(full)
         if stat.S_ISLNK(status.st_mode):
             return File(path, SYMLINK)
         if stat.S_ISDIR(status.st_mode):
-            return File(path, SUBMODULE) if (full / ".git").exists() else None
+            return File(path, SUBMODULE) if os.path.exists(os.path.join(full, ".git")) else None
         if not stat.S_ISREG(status.st_mode):
             return File(path, SPECIAL)
         if status.st_size > LIMIT:
@@ -152,4 +166,4 @@ def _on_disk(root: Path, path: str, straight: dict[Path, bool]) -> File | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise RegistryError(f"the file cannot be read: {error.strerror}", str(full), "correct its rights") from None
+        raise RegistryError(f"the file cannot be read: {error.strerror}", full, "correct its rights") from None

@@ -84,6 +84,8 @@ def listing(files: Iterable[File]) -> Listing:
 
 def _standing(files: dict[str, File], path: str) -> File | None:
     """The file at a path, or what stands in place of one of the folders above it."""
+    if not files:
+        return None
     parts = path.split("/")
     above = ("/".join(parts[:count]) for count in range(1, len(parts) + 1))
     return next((files[each] for each in above if each in files), None)

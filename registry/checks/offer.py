@@ -13,14 +13,15 @@ import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from threading import Event
-from typing import IO, NamedTuple, Protocol
+from typing import IO, TYPE_CHECKING, NamedTuple, Protocol
 
 from registry.errors import GitError, NotFound, RegistryError
 from registry.git.batch import Batch, Head
 from registry.git.source import Source
-from registry.metafile import Metafile
 from registry.stores import GIT, Held
-from registry.stores.lfs import ATTRIBUTES
+
+if TYPE_CHECKING:
+    from registry.metafile import Metafile
 
 
 class Model(Protocol):
@@ -194,6 +195,8 @@ class Offer:
                 self._absent[commit] = error
 
     def _bring_metafiles(self, batch: Batch, places: Iterable[Place]) -> None:
+        from registry.stores.lfs import ATTRIBUTES
+
         paths: dict[str, list[str]] = {}
         for commit, path in places:
             if path.isprintable():

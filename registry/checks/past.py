@@ -8,10 +8,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from registry.errors import RegistryError
-from registry.interface import Interface
-from registry.linkfile import Link
+
+if TYPE_CHECKING:
+    from registry.interface import Interface
+    from registry.linkfile import Link
 
 
 @dataclass(frozen=True)

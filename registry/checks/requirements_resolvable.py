@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
@@ -41,6 +42,17 @@ class RequirementsResolvable:
             yield subject.finding(self, f"requirements: {'; '.join(faults)[:1000]}", key="path")
 
 
+@lru_cache(maxsize=1 << 10)
+def _name(package: str) -> str:
+    """The name of a package as an index knows it; models of one registry name the same ones again and again."""
+    return canonicalize_name(Requirement(package).name)
+
+
+@lru_cache(maxsize=1 << 10)
+def _version(text: str) -> Version:
+    return Version(text)
+
+
 def _pins(metafile: Metafile) -> tuple[dict[str, Version], list[str]]:
     found: dict[str, Version] = {}
     faults = []
@@ -49,8 +61,8 @@ def _pins(metafile: Metafile) -> tuple[dict[str, Version], list[str]]:
             continue
         package = each.package[:80]
         try:
-            name = canonicalize_name(Requirement(each.package).name)
-            version = Version(each.version or "")
+            name = _name(each.package)
+            version = _version(each.version or "")
         except InvalidRequirement:
             faults.append(f"{package!r} is no package's name")
             continue

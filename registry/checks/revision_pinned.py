@@ -19,7 +19,7 @@ class RevisionPinned:
 
     def run(self, subject: Subject) -> Iterator[Finding]:
         """One finding that names all that is missing."""
-        faults = list(pins.faults(subject.link))
+        faults = list(pins.faults(subject.link)) if subject.pinned is None else []
         if faults:
             said = "; ".join(sentence for _, sentence in faults)
             line = next((line for key, _ in faults if (line := subject.line(key))), None)

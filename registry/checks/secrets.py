@@ -69,7 +69,8 @@ class SecretsBeside:
 
 def credentials(data: bytes) -> Iterator[tuple[int, str]]:
     """The lines that carry a credential, counted from 1, and of which kind it is."""
-    for number, line in enumerate(data.splitlines(), 1):
-        kind = next((kind for kind, pattern in _PATTERNS if pattern.search(line)), None)
+    seen = [(kind, pattern) for kind, pattern in _PATTERNS if pattern.search(data)]  # none spans lines
+    for number, line in enumerate(data.splitlines() if seen else (), 1):
+        kind = next((kind for kind, pattern in seen if pattern.search(line)), None)
         if kind is not None:
             yield number, kind

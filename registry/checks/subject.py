@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import cached_property
 
 from registry import strictyaml
 from registry.checks.files import FILE, File
@@ -63,7 +64,7 @@ class Subject:
         self.recall: Callable[[Subject], Past] | None = None
         """Reads what the registry's tags say of the artifact. Raises `RegistryError`."""
 
-    @property
+    @cached_property
     def link(self) -> Link:
         """The link. Raises `Unjudged`."""
         if not self.file.plain:
@@ -72,7 +73,7 @@ class Subject:
             raise Unjudged("the link is not valid: see link-valid")
         return self.parsed
 
-    @property
+    @cached_property
     def pins(self) -> Pinned:
         """The link's pins. Raises `Unjudged`."""
         _ = self.link

@@ -11,7 +11,7 @@ from registry.commit import Commit, parse_commit
 from registry.errors import GitError, NotFound, Refused, RegistryError
 from registry.git.process import OFFLINE, reader, run
 
-_OID = r"[0-9a-f]{40}(?:[0-9a-f]{24})?"
+_OID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _CHUNK = 1 << 20
 _FILES = {"100644", "100755", "100664"}
 LONGEST_REVISION = 250
@@ -30,7 +30,7 @@ class Entry(NamedTuple):
 
 def is_oid(text: str) -> bool:
     """Whether `text` is a whole object id in lower-case hex."""
-    return re.fullmatch(_OID, text) is not None
+    return _OID.fullmatch(text) is not None
 
 
 def require_revision(text: str) -> str:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import cache
 from importlib import import_module
 from typing import NamedTuple, Protocol, cast
 
 from registry.cache.transfer import Stream
 from registry.errors import Refused, RegistryError
 from registry.git.source import Source
+from registry.urls import Address
 
 GROUP = "registry.stores"
 GIT, LFS, DVC, URL, MLFLOW = "git", "lfs", "dvc", "url", "mlflow"
@@ -59,12 +61,17 @@ class Store(Protocol):
         ...
 
 
+@cache
+def _built_in(target: str) -> Callable[[], Store]:
+    module, _, attribute = target.partition(":")
+    return cast("Callable[[], Store]", getattr(import_module(module), attribute))
+
+
 def find(name: str) -> Store:
     """The store of a name. Raises `Refused` (`store-known`)."""
     target = BUILT_IN.get(name)
     if target is not None:
-        module, _, attribute = target.partition(":")
-        return cast("Store", getattr(import_module(module), attribute)())
+        return _built_in(target)()
     from importlib.metadata import entry_points
 
     for entry in entry_points(group=GROUP, name=name):
@@ -101,3 +108,12 @@ def openings(source: Source, commit: str, held: Sequence[Held]) -> Opening:
         for name in dict.fromkeys(each.store for each in held)
     }
     return lambda one, offset: ready[one.store](one, offset)
+
+
+def source_of(address: Address, path: str) -> Source:
+    """The source at an address: a repository, or what `path` names at a tracking server."""
+    if not address.tracked:
+        return Source(address)
+    from registry.stores.mlflow import TrackedSource
+
+    return TrackedSource(address, path)

@@ -225,11 +225,6 @@ class TrackedSource(Source):
         """Nothing: there are no git objects."""
 
 
-def source_of(address: Address, path: str) -> Source:
-    """The source at an address: a repository, or what `path` names at a tracking server."""
-    return TrackedSource(address, path) if address.tracked else Source(address)
-
-
 class Mlflow:
     """The store of tracked artifacts; a key is the place that the server named."""
 
