@@ -109,11 +109,14 @@ class Entry(NamedTuple):
 
 def format_entry(entry: Entry) -> str:
     """The entry as its one line, without a newline."""
-    raw: dict[str, Any] = {key: value for key, value in entry._asdict().items() if value is not None}
+    raw: dict[str, Any] = {key: value for key, value in zip(_FIELDS, entry, strict=True) if value is not None}
     raw["format"] = FORMAT
     if not entry.approvals:
         del raw["approvals"]
     return _CODER.encode(raw)
+
+
+_FIELDS: Final = Entry._fields
 
 
 _CODER: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)

@@ -166,18 +166,19 @@ def check_chain(commits: Iterable[Commit], after: Head | None = None) -> Iterato
         except RegistryError as error:
             entries = []
             wrong.append(error.what)
-        wrong += _links(commit, entries, head)
+        lines = commit.message.split(b"\n")[2:-1]
+        wrong += _links(commit, entries, lines, head)
         damage = None
         if tree is not None:
-            for entry in entries:
-                tree.take(entry)
+            for entry, line in zip(entries, lines):  # noqa: B905 - without entries, lines are anything
+                tree.take(entry, line + b"\n")
             expected = tree.write()[0]
             if right and commit.tree != expected:
                 said = f"its tree is {commit.tree}, the fold of all entries is {expected}"
                 damage = _finding(commit, entries, said)
             right = commit.tree == expected
         yield Step(commit, entries, [_finding(commit, entries, text) for text in wrong], expected, damage)
-        head = _next(commit, entries, head)
+        head = _next(commit, entries, lines, head)
 
 
 def _shape(commit: Commit, head: Head | None) -> Iterator[str]:
@@ -189,9 +190,9 @@ def _shape(commit: Commit, head: Head | None) -> Iterator[str]:
         yield f"it has a header {commit.odd[0]!r}"
 
 
-def _links(commit: Commit, entries: Sequence[Entry], head: Head | None) -> Iterator[str]:
+def _links(commit: Commit, entries: Sequence[Entry], lines: Sequence[bytes], head: Head | None) -> Iterator[str]:
     sequence, time, previous = (head.sequence, head.time, head.digest) if head else (0, 0, None)
-    for entry in entries:
+    for entry, line in zip(entries, lines):  # noqa: B905 - as above
         if entry.sequence != sequence + 1:
             yield f"an entry has number {entry.sequence}, expected {sequence + 1}"
         if entry.previous != (previous or None):
@@ -202,13 +203,13 @@ def _links(commit: Commit, entries: Sequence[Entry], head: Head | None) -> Itera
             yield f"entry {entry.sequence} is of {entry.time}, its commit of {commit.time}"
         if entry.kind == "adopt" and commit.parents:
             yield f"entry {entry.sequence} adopts a tag after the ledger's beginning"
-        sequence, time, previous = entry.sequence, entry.time, digest(format_entry(entry))
+        sequence, time, previous = entry.sequence, entry.time, sha256(line).hexdigest()
 
 
-def _next(commit: Commit, entries: Sequence[Entry], head: Head | None) -> Head:
+def _next(commit: Commit, entries: Sequence[Entry], lines: Sequence[bytes], head: Head | None) -> Head:
     if entries:
         last = entries[-1]
-        return Head(commit.oid, last.sequence, last.time, digest(format_entry(last)))
+        return Head(commit.oid, last.sequence, last.time, sha256(lines[-1]).hexdigest())
     return head._replace(commit=commit.oid) if head else Head(commit.oid, 0, 0, "")
 
 

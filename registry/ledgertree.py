@@ -79,19 +79,21 @@ class Tree:
         folder = self._root
         folder.changed = True
         for step in way:
-            folder = self._below(folder, step, path)
-            folder.changed = True
+            below = self._below(folder, step, path)
+            below.changed = True
+            folder.touched.add(step)
+            folder = below
         if name in folder.below:
             raise RegistryError(f"{name!r} is a folder in the ledger's tree, expected a file: {path}")
         oid = object_id("blob", data, self._algorithm)
         self._blobs[oid] = data
         folder.put(name, _FILE, oid)
 
-    def take(self, entry: Entry) -> None:
-        """Put the state that an entry is."""
+    def take(self, entry: Entry, written: bytes | None = None) -> None:
+        """Put the state that an entry is; `written` is its file, where that is known already."""
         path = state_path(entry)
         if path is not None:
-            self.put(path, file_of(entry))
+            self.put(path, written or file_of(entry))
 
     def write(self) -> tuple[str, dict[str, tuple[str, bytes]]]:
         """The tree's id, and type and bytes of each new object by id."""
@@ -101,9 +103,9 @@ class Tree:
 
     def _written(self, folder: _Folder, made: dict[str, tuple[str, bytes]]) -> str:
         if folder.changed or not folder.oid:
-            for name, child in folder.below.items():
-                if child.changed:
-                    folder.put(name, _FOLDER, self._written(child, made))
+            for name in folder.touched:
+                folder.put(name, _FOLDER, self._written(folder.below[name], made))
+            folder.touched.clear()
             body = folder.body()
             folder.oid = object_id("tree", body, self._algorithm)
             folder.changed = False
@@ -126,11 +128,12 @@ class Tree:
 class _Folder:
     """One folder of a tree."""
 
-    __slots__ = ("_lines", "_order", "below", "changed", "held", "oid")
+    __slots__ = ("_lines", "_order", "below", "changed", "held", "oid", "touched")
 
     def __init__(self, held: Mapping[str, tuple[str, str]]) -> None:
         self.held: dict[str, tuple[str, str]] = {}
         self.below: dict[str, _Folder] = {}
+        self.touched: set[str] = set()
         self.oid = ""
         self.changed = False
         self._order: list[bytes] = []

@@ -227,7 +227,7 @@ DOCUMENT = Record(
     _policy,
     {
         "format": Key(Whole(FORMAT, FORMAT), "The format of this file.", required=True),
-        "version": Key(Whole(), "A whole number that every change of this file raises.", required=True),
+        "version": Key(Whole(1), "A whole number that every change of this file raises.", required=True),
         "trusted_sources": Key(Listed(_LINE), "Patterns of source URLs; all https and ssh sources without the key."),
         "formats": Key(FORMATS, "Which bytes may become a model."),
         "checks": Key(

@@ -11,7 +11,8 @@ from typing import Any, ClassVar, Literal
 
 from registry.card import PARTS, REQUIRED
 from registry.policytimes import DURATION, duration
-from registry.shape import Flag, Key, Listed, Number, OneOf, Record, Tagged, Text
+from registry.shape import Flag, Key, Listed, Number, OneOf, Record, Text
+from registry.shapechoice import Tagged
 
 _UNITS = {"": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9}
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from registry.shape import ByKey, Key, Listed, OneOf, Record, Text
+from registry.shape import Key, Listed, OneOf, Record, Text
+from registry.shapechoice import ByKey
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _UNITS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
@@ -98,7 +99,7 @@ def windows(stage: Text | None) -> Listed:
         "days": Key(Listed(OneOf(DAYS), 1), "The days of the week on which it begins.", required=True),
         "from": Key(_CLOCK_TEXT, "When it begins, in UTC; midnight without the key."),
         "until": Key(
-            _CLOCK_TEXT, "When it ends, in UTC; if not after `from`, on the next day; midnight without the key."
+            _UNTIL_TEXT, "When it ends, in UTC; if not after `from`, on the next day; midnight without the key."
         ),
     }
     dated = {

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
@@ -175,7 +175,7 @@ class Keyed:
         for raw, (key, each) in zip(place.mapping(), place.items(), strict=True):
             if re.fullmatch(self.key.pattern, key, re.ASCII) is None:
                 place.fail(f"{key[:80]!r} is not {self.key.what}", raw)
-            _require_value(place, raw, each)
+            require_value(place, raw, each)
             found[key] = self.named(key, self.inner.read(each, unknown))
         _require_count(place, len(found), 0)
         return MappingProxyType(found)
@@ -219,7 +219,7 @@ class Record:
             if known is None:
                 unknown.append(Unknown(".".join((*place.trail, key)), getattr(raw, "line", 0)))
                 continue
-            _require_value(place, raw, each)
+            require_value(place, raw, each)
             found[self.renamed.get(key, key)] = known.shape.read(each, unknown)
         for key, known in self.keys.items():
             if known.required:
@@ -242,76 +242,13 @@ class Record:
         return told
 
 
-@dataclass(frozen=True)
-class ByKey:
-    """One of two shapes of a mapping: which one, a key says by being there."""
-
-    key: str
-    there: Shape
-    absent: Shape
-
-    def read(self, place: Place, unknown: list[Unknown]) -> Any:
-        """As `Shape`."""
-        return (self.there if self.key in place.mapping() else self.absent).read(place, unknown)
-
-    def schema(self) -> Schema:
-        """As `Shape`."""
-        return {
-            "type": "object", "if": {"required": [self.key]},
-            "then": self.there.schema(), "else": self.absent.schema(),
-        }  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Tagged:
-    """A word, or a mapping of one word to its parameters; a bare word is the same as `word: {}`."""
-
-    kinds: Mapping[str, Record]
-
-    def read(self, place: Place, unknown: list[Unknown]) -> Any:
-        """As `Shape`."""
-        if isinstance(place.value, str) and not place.empty:
-            word, inner = place.text(), place._replace(value={})
-        else:
-            entries = list(place.items())
-            if len(entries) != 1:
-                place.fail(f"expected one of {', '.join(self.kinds)}, with its parameters")
-            word, inner = entries[0]
-            _require_value(place, next(iter(place.mapping())), inner)
-        if word not in self.kinds:
-            place.fail(f"{word[:80]!r} is none of {', '.join(self.kinds)}")
-        shape = self.kinds[word]
-        missing = [key for key, each in shape.keys.items() if each.required] or shape.some_of
-        if isinstance(place.value, str) and missing:
-            place.fail(f"{word!r} needs its parameters: {', '.join(missing)}")
-        return shape.read(inner, unknown)
-
-    def schema(self) -> Schema:
-        """As `Shape`."""
-        bare = [word for word, each in self.kinds.items() if not _needs(each)]
-        one = {word: each.schema() for word, each in self.kinds.items()}
-        whole = {
-            "type": "object", "properties": one, "additionalProperties": False, "minProperties": 1, "maxProperties": 1,
-        }  # fmt: skip
-        return {"anyOf": [{"enum": bare}, whole]}
-
-
-def _needs(record: Record) -> bool:
-    return bool(record.some_of) or any(each.required for each in record.keys.values())
-
-
 def read(shape: Shape, place: Place) -> tuple[Any, tuple[Unknown, ...]]:
     """Read a document: its value, and the keys that mean nothing. Raises `RegistryError`."""
     unknown: list[Unknown] = []
     return shape.read(place, unknown), tuple(unknown)
 
 
-def names(values: Iterable[str]) -> str:
-    """Words as a regular expression that matches one of them."""
-    return "|".join(re.escape(each) for each in values)
-
-
-def _require_value(place: Place, raw: object, each: Place) -> None:
+def require_value(place: Place, raw: object, each: Place) -> None:
     """A key without a value says nothing: whoever wrote it meant to say something."""
     if each.empty:
         place.fail(f"{str(raw)!r} has no value; write [] or {{}} for none, or leave the key out", raw)

@@ -14,7 +14,7 @@ LAYERS = (
     ("errors", "findings"),
     (
         "annotations", "card", "carddraft", "cardfields", "channels", "commit", "containment", "datatypes", "document", "evaluation", "external", "hosts", "interface", "interfacediff", "layout", "ledger", "ledgerchain", "ledgertree", "lineage", "linkfile", "lockfile", "metafile", "mlmodel", "mlsignature", "names", "notice",
-        "ranges", "shape", "signature", "strictyaml", "substitution", "suite", "tags", "tomltable", "urlpattern", "versions",
+        "ranges", "shape", "shapechoice", "signature", "strictyaml", "substitution", "suite", "tags", "tomltable", "urlpattern", "versions",
     ),
     ("governance", "policy", "policyfaults", "policygates", "policystages", "policytimes", "signaturerules", "state", "tagrules", "tenure", "views"),
     ("cache", "git", "offline", "signing", "timeouts", "urls"),

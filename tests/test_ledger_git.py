@@ -377,8 +377,8 @@ def test_all_but_one_of_those_who_give_up_at_once_leave_nothing(web: Web) -> Non
         return events(second, "m#prod#2")(ledger)
 
     before = refs(second)
-    with pytest.raises(RegistryError, match="changed 3 times"):
-        append(open_project(second.path), propose, Recorder(push=True, tries=3))
+    with pytest.raises(RegistryError, match="changed 2 times"):
+        append(open_project(second.path), propose, Recorder(push=True, tries=2))
     tracked = [line for line in refs(second).splitlines() if "/ledger" not in line]
     assert tracked == [line for line in before.splitlines() if "/ledger" not in line]
     assert "m#prod#2" not in web.bare.tags()

@@ -13,7 +13,7 @@ from lab import Lab, Repo
 from linked import add, make_registry, make_source, served
 
 import registry
-from registry.api import newestpolicy
+from registry.api import newestpolicy, unchanged
 from registry.api.newestpolicy import PolicyNotRemembered, forget_policy
 from registry.errors import NotFound, Refused, RegistryError
 
@@ -33,11 +33,17 @@ class Web(NamedTuple):
         self.push()
 
     def refused(self) -> Refused:
-        newestpolicy._seen.clear()  # as another process, which knows the state folder only
+        another_process()
         with pytest.raises(Refused) as caught:
             registry.resolve("m", project=self.url)
         assert f"registry forget --policy -r {self.url}" in caught.value.fix
         return caught.value
+
+
+def another_process() -> None:
+    """Forget what only this process knows."""
+    newestpolicy._seen.clear()
+    unchanged._answers.clear()
 
 
 @pytest.fixture
@@ -69,6 +75,16 @@ def test_an_older_policy_is_refused_until_somebody_accepts_it(web: Web, lab: Lab
     told = registry_here(lab.root, "forget", "--policy", "-r", web.url)
     assert (told.code, told.stdout.startswith("forgot policy version 3, SHA-256 ")) == (0, True)
     assert registry.resolve("m", project=web.url).policy.version == 2
+
+
+def test_an_answer_from_before_is_not_given_again_under_a_newer_policy(web: Web) -> None:
+    registry.resolve("m", stage="prod", project=web.url)
+    web.govern(3)
+    registry.resolve("m", project=web.url)
+    web.repo.git("reset", "--quiet", "--hard", "HEAD~1")
+    web.push()
+    with pytest.raises(Refused, match="policy-older"):
+        registry.resolve("m", stage="prod", project=web.url)
 
 
 def test_a_policy_that_is_gone_is_older(web: Web) -> None:
@@ -103,6 +119,7 @@ def test_the_policy_that_was_seen_first_is_trusted_and_a_registry_may_begin_one(
 def test_a_process_that_cannot_remember_says_so_and_remembers_for_itself(web: Web, lab: Lab, tmp_path: Path) -> None:
     registry.resolve("m", project=web.url)
     forget_policy(web.url)
+    another_process()
     folder = state(lab).parent
     folder.rename(tmp_path / "kept")
     folder.write_text("no folder\n")
@@ -120,7 +137,7 @@ def test_what_is_remembered_is_read_strictly(web: Web, lab: Lab) -> None:
     assert whole["policy"]["version"] == 2
     for text in ("", "[]", '{"format": 1}', json.dumps({**whole, "policy": {"version": "2", "sha256": "x"}})):
         path.write_text(text)
-        newestpolicy._seen.clear()
+        another_process()
         with pytest.raises(RegistryError, match="damaged"):
             registry.resolve("m", project=web.url)
 

@@ -117,7 +117,9 @@ def test_commits_with_sha256_object_ids_are_verified(lab: Lab) -> None:
         pytest.param(BODY + b" " + SIGNATURE, "unsigned", id="indented"),
         pytest.param(BODY + SIGNATURE[:100], "unreadable", id="cut off"),
         pytest.param(BODY + b"-----BEGIN SIGNED MESSAGE-----\n", "unchecked", id="X.509"),
-        pytest.param(BODY + b"-----BEGIN PGP SIGNATURE-----\n", "unchecked", id="PGP without git"),
+        pytest.param(BODY + b"-----BEGIN PGP SIGNATURE-----\n\nAA==\n-----END PGP SIGNATURE-----\n", "unchecked", id="PGP without git"),
+        pytest.param(BODY + b"-----BEGIN PGP SIGNATURE-----\n\nAA==\n-----END PGP SIGNATURE-----\nx\n", "unreadable", id="text behind PGP"),
+        pytest.param(BODY + b"-----BEGIN PGP MESSAGE-----\n\nAA==\n-----END PGP MESSAGE-----\n", "unreadable", id="a PGP message"),
         pytest.param(BODY.replace(b"\n\n", b"\ngpgsigx y\n\n", 1) + SIGNATURE, "unreadable", id="an unknown header that git would drop"),
         pytest.param(BODY + keys.armored(keys.unarmored(SIGNATURE) + b"\0"), "unreadable", id="bytes behind the envelope"),
     ],
@@ -205,7 +207,7 @@ def test_git_agrees_on_what_was_signed(repo: Repo, variant: str) -> None:
 
 
 @st.composite
-def mutations(draw: st.DrawFn, kind: str = "ed25519") -> tuple[keys.Key, bytes]:
+def mutations(draw: st.DrawFn) -> tuple[keys.Key, bytes]:
     """A key's signature with a few bytes changed, in its text or inside the envelope."""
     key = keys.key(draw(st.sampled_from(["ed25519", "ecdsa256", "ecdsa521", "rsa", "sk-ed25519"])))
     right = SIGNATURES[key.name]
@@ -236,7 +238,7 @@ def test_no_signature_is_accepted_that_ssh_keygen_refuses(made: tuple[keys.Key, 
 
 
 @pytest.mark.slow
-@settings(max_examples=20_000, derandomize=False)
+@settings(max_examples=5_000, derandomize=False)
 @given(mutations())
 def test_no_signature_of_very_many_is_accepted_that_ssh_keygen_refuses(made: tuple[keys.Key, bytes]) -> None:
     never_more_than_ssh_keygen(*made)

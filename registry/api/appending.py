@@ -74,6 +74,7 @@ class _Place:
     project: Project
     recorder: Recorder
     pushing: bool
+    settings: branch.Settings
     base: str | None = None
     """The commit that the branch must have, where it moves here."""
     env: dict[str, str] = field(default_factory=dict)
@@ -85,42 +86,41 @@ class _Place:
     def read(self) -> Ledger:
         """The ledger as it stands at the place that decides."""
         if self.project.mirror is not None:
-            self.project.mirror.ensure()
             found = read_ledger(self.project, whole=True)
             self.env = {"GIT_ALTERNATE_OBJECT_DIRECTORIES": _quoted(f"{found.path}/objects")}
             return found
         if self.pushing:
             return self._of_origin()
-        tips = branch.tips(self.project.path)
-        if tips.checked_out:
+        here = branch.refs(self.project.path)
+        if here.checked_out:
             raise RegistryError(
                 f"a work tree shows the branch {BRANCH!r}", self.where, "switch it to another branch first"
             )
-        self.base = tips.local
+        self.base = here.ids.get(LOCAL)
         return read_ledger(self.project)
 
     def _of_origin(self) -> Ledger:
         """The ledger of a clone's origin, held against what this machine saw of it."""
         path = self.project.path
         there = fetch_tracked(path, REMOTE, self.where, self.project.protocols)
-        tips = branch.tips(path)
-        if not there and tips.tracked is not None:
+        heads = branch.heads(path, self.where)
+        local, tracked = heads.get(LOCAL), heads.get(TRACKED)
+        if not there and tracked:
             raise Refused(
                 "ledger-missing",
-                f"the origin has no branch {BRANCH!r} any more; this clone saw {tips.tracked}",
+                f"the origin has no branch {BRANCH!r} any more; this clone saw {tracked.commit}",
                 self.where,
                 f"ask who removed it, and push it back: git push origin {TRACKED}:{LOCAL}",
             )
-        if tips.local and not (tips.tracked and branch.descends(path, tips.tracked, tips.local)):
+        if local and not (tracked and branch.descends(path, tracked.commit, local.commit)):
             raise RegistryError(
                 f"the branch {BRANCH!r} here holds entries that the origin's does not",
                 self.where,
                 f"publish them with their tags (git push --atomic origin {BRANCH} 'refs/tags/*'), or drop them"
                 f" (git branch -D {BRANCH})",
             )
-        head = branch.read_head(path, tips.tracked, self.where) if tips.tracked else None
-        remember(path, head)
-        return Ledger(self.where, path, head)
+        remember_origin(path, tracked, self.settings.origin)
+        return Ledger(self.where, path, tracked)
 
     def publish(self, ledger: Ledger, commit: str, tags: Mapping[str, str]) -> Answer:
         """Push all together; none where the remote took it, else what it said.
@@ -150,12 +150,11 @@ class _Place:
         if self.project.mirror is not None:
             return
         path, base = self.project.path, ledger.head.commit if ledger.head else None
-        known = branch.refs_at(path, [f"refs/tags/{name}" for name in tags])
-        moves = [each for each in _made(tags) if known.get(each.ref) != each.new]
-        tips = branch.tips(path)
-        if tips.tracked == base != commit:
+        now = branch.refs(path, [f"refs/tags/{name}" for name in tags])
+        moves = [each for each in _made(tags) if now.ids.get(each.ref) != each.new]
+        if now.ids.get(TRACKED) == base != commit:
             moves.append(Move(TRACKED, commit, base))
-        if tips.local and tips.local == base and not tips.checked_out:
+        if base and now.ids.get(LOCAL) == base and not now.checked_out:
             moves.append(Move(LOCAL, commit, base))
         try:
             if moves:
@@ -172,7 +171,9 @@ def append(project: Project, propose: Propose, recorder: Recorder = Recorder()) 
     Raises what `propose` raises, `Refused` where the ledger is not believed, `RegistryError` where it cannot be
     written; then nothing was recorded.
     """
-    place = _Place(project, recorder, recorder.push or project.mirror is not None)
+    if project.mirror is not None:
+        project.mirror.ensure()
+    place = _Place(project, recorder, recorder.push or project.mirror is not None, branch.settings(project.path))
     ledger, refused = place.read(), 0
     for attempt in range(1, recorder.tries + 1):
         act = propose(ledger)
@@ -202,7 +203,7 @@ def _done(place: _Place, ledger: Ledger, commit: str, entries: Sequence[Entry], 
     last = entries[-1]
     head = Head(commit, last.sequence, last.time, digest(format_entry(last)))
     if place.pushing and (ledger.head is None or ledger.head.sequence < head.sequence):
-        remember(ledger.path, head, None if place.project.mirror is None else place.where)
+        remember_origin(ledger.path, head, place.settings.origin)
     return Appended(head, entries, place.pushing, attempt)
 
 
@@ -222,7 +223,7 @@ def _made_commit(place: _Place, ledger: Ledger, act: Act) -> tuple[str, list[Ent
     drafts = [entry if entry.actor else entry._replace(actor=name) for entry in act.entries]
     entries = chained(drafts, head, seconds)
     tree = branch.next_tree(ledger.path, head, entries)
-    sign = branch.signs(path) if recorder.sign is None else recorder.sign
+    sign = place.settings.signs if recorder.sign is None else recorder.sign
     return branch.commit(ledger.path, head, tree, entries, who, sign=sign), entries
 
 
@@ -237,7 +238,7 @@ def _move(place: _Place, commit: str, tags: Mapping[str, str]) -> Answer:
     try:
         branch.move(place.project.path, moves)
     except GitError:
-        now = branch.refs_at(place.project.path, [each.ref for each in moves])
+        now = branch.refs(place.project.path, [each.ref for each in moves]).ids
         if now.get(LOCAL) == place.base and not any(each.ref in now for each in moves[:-1]):
             raise
         return {}
@@ -248,15 +249,15 @@ def _made(tags: Mapping[str, str]) -> list[Move]:
     return [Move(f"refs/tags/{name}", oid, None) for name, oid in tags.items()]
 
 
-def remember(path: str | PathLike[str], head: Head | None, where: str | None = None) -> None:
-    """Hold the ledger of a remote against what this machine saw of it: of `where`, or of a clone's origin."""
-    if where is None:
-        origin = branch.origin_of(path)
-        address = parse(origin) if origin and "://" in origin else None
-        if address is None or address.local:
-            return
-        where = str(address)
-    believe(where, path, head, lambda: None)
+def remember_origin(path: str | PathLike[str], head: Head | None, origin: str | None = None) -> None:
+    """Hold the ledger that lies at `path` against what this machine saw of its origin, where that is remote."""
+    origin = branch.settings(path).origin if origin is None else origin
+    try:
+        address = parse(origin or "")
+    except RegistryError:  # none, or one that only the user's own git understands
+        return
+    if not address.local:
+        believe(str(address), path, head, lambda: None)
 
 
 def _quoted(path: str) -> str:

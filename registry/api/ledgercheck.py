@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from os import PathLike
 from typing import NamedTuple
 
-from registry.api.appending import remember
+from registry.api.appending import remember_origin
 from registry.api.ledgers import Ledger, no_ledger, read_ledger
 from registry.api.project import Project, open_project
 from registry.errors import Refused, RegistryError
@@ -70,7 +70,7 @@ def look_over(project: Project, ledger: Ledger, governed: Collection[str] | None
     if ledger.head is None:
         return None
     if project.mirror is None:
-        remember(ledger.path, ledger.head)
+        remember_origin(ledger.path, ledger.head)
     found: list[Finding] = []
     newest: dict[str, Entry] = {}
     commits = entries = 0
@@ -80,7 +80,7 @@ def look_over(project: Project, ledger: Ledger, governed: Collection[str] | None
         newest.update((entry.tag, entry) for entry in step.entries if entry.tag is not None)
     scan = project.scan()
     others = [f"refs/tags/{tag}" for tag in newest.keys() - set(scan.refs)]
-    found += _tags(newest, scan, branch.refs_at(project.path, others))
+    found += _tags(newest, scan, branch.refs(project.path, others).ids)
     found += _unrecorded(newest, scan, governed)
     return LedgerReport(found, commits, entries)
 
@@ -162,7 +162,7 @@ def rebuild(project: str | PathLike[str] = ".", *, write: bool = False, force: b
         return done
     branch.write(ledger.path, replay.made, algorithm_of(replay.commit))
     ref = LOCAL if force else REBUILT
-    branch.move(opened.path, [Move(ref, replay.commit, branch.refs_at(opened.path, [ref]).get(ref))])
+    branch.move(opened.path, [Move(ref, replay.commit, branch.refs(opened.path, [ref]).ids.get(ref))])
     return done._replace(written=ref, commit=replay.commit)
 
 

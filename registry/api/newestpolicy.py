@@ -68,6 +68,13 @@ def require_newest(project: Project, version: int, data: bytes | None) -> None:
     _seen[key] = now
 
 
+def require_not_older(project: Project, version: int) -> None:
+    """The same of an answer that was kept: this process may have seen a newer policy since. Raises `Refused`."""
+    known = _seen.get(f"{remembered.root()} {project.where}")
+    if known is not None and version < known.version:
+        _require_not_older(known, known._replace(version=version), project.where)
+
+
 def forget_policy(project: str | PathLike[str] = ".") -> SeenPolicy:
     """Forget the newest policy seen of a registry; the next sight is trusted anew.
 

@@ -15,6 +15,7 @@ from registry.api import admitting, auditing, unchanged
 from registry.api.governing import current_policy, require_trusted
 from registry.api.holding import find_version
 from registry.api.links import link_source, read_link, unpinned
+from registry.api.newestpolicy import require_not_older
 from registry.api.project import Project, artifact_here, open_project
 from registry.api.resident import link_of, named
 from registry.errors import NotFound, Refused, RegistryError
@@ -114,7 +115,11 @@ def look(
         require_version(version)
     opened.refresh(name, head=True)
     seen, question = unchanged.refs_now(opened, name), (name, stage, version)
-    return unchanged.answer(opened, question, seen) or _looked(opened, question, seen)
+    known = unchanged.answer(opened, question, seen)
+    if known is None:
+        return _looked(opened, question, seen)
+    require_not_older(opened, known.policy.version)
+    return known
 
 
 def _looked(opened: Project, question: unchanged.Question, seen: unchanged.Seen | None) -> Resolved:

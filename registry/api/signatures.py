@@ -13,7 +13,7 @@ from registry.errors import NotFound, RegistryError
 from registry.findings import Finding
 from registry.git.objects import file_entry, read_all
 from registry.git.verifytag import verify_pgp
-from registry.signature import Verdict, principal_of, split_tag
+from registry.signature import Verdict, principal_of, split_commit, split_tag
 from registry.signaturerules import signature_findings, unreadable
 from registry.signing.allowed_signers import LIMIT, PATH, AllowedSigners, parse
 from registry.signing.proof import Proof
@@ -63,24 +63,38 @@ def verdicts(
     now = int(time.time())
     wanted = {event.oid: event for event in events}
     proofs = _proofs(project, wanted, signers)
-    judged = {}
-    for oid, event in wanted.items():
-        judged[oid] = judge(proofs[oid], signers, now if at is None else at(event), compromised)
-    return judged
+    return {
+        oid: judge(proofs[oid], signers, now if at is None else at(event), compromised) for oid, event in wanted.items()
+    }
 
 
-def _proofs(project: Project, wanted: Collection[str], signers: AllowedSigners) -> dict[str, Proof]:
+def commit_verdicts(
+    project: Project,
+    commits: Collection[str],
+    signers: AllowedSigners,
+    at: Callable[[str], int] | None = None,
+    compromised: Compromised | None = None,
+) -> dict[str, Verdict]:
+    """The verdict on each commit, by its id; judged by `at`, which is now by default. Raises as `verdicts`."""
+    now = int(time.time())
+    proofs = _proofs(project, commits, signers, commit=True)
+    return {oid: judge(proofs[oid], signers, now if at is None else at(oid), compromised) for oid in commits}
+
+
+def _proofs(
+    project: Project, wanted: Collection[str], signers: AllowedSigners, *, commit: bool = False
+) -> dict[str, Proof]:
     remembered = Proofs(signers)
     found = {oid: known for oid in wanted if (known := remembered.get(oid)) is not None}
     missing = [oid for oid in wanted if oid not in found]
+    split, expected = (split_commit, "commit") if commit else (split_tag, "tag")
     for oid, _, kind, body in read_all(project.objects, missing):
-        if kind == "tag":
-            ask = partial(verify_pgp, project.objects, oid)
-            found[oid] = prove(split_tag(body), signers, ask)
+        if kind == expected:
+            found[oid] = prove(split(body), signers, partial(verify_pgp, project.objects, oid, commit=commit))
             remembered.add(oid, found[oid])
     gone = next((oid for oid in missing if oid not in found), None)
     if gone is not None:
-        raise RegistryError(f"the tag object {gone} is missing", project.where, "fetch the registry again")
+        raise RegistryError(f"the {expected} {gone} is missing", project.where, "fetch the registry again")
     remembered.save()
     return found
 
@@ -138,4 +152,4 @@ def findings(location: str | PathLike[str]) -> Iterator[Finding]:
         yield from signature_findings(((event, judged[event.oid]) for event in events), PATH)
 
 
-__all__ = ["At", "Checked", "check_tags", "findings", "read_signers", "require_signers", "verdicts"]
+__all__ = ["At", "Checked", "check_tags", "commit_verdicts", "findings", "read_signers", "require_signers", "verdicts"]

@@ -102,33 +102,35 @@ def log(path: Path, tip: str, *, since: str | None = None, newest_first: bool = 
             yield parse_commit(oid, read(int(size) + 1)[:-1])
 
 
-class Tips(NamedTuple):
-    """The ledger's refs in a repository."""
+class Refs(NamedTuple):
+    """The ledger's refs in a repository, and others that were asked for."""
 
-    local: str | None
-    tracked: str | None
+    ids: dict[str, str]
+    """Object ids by ref, of those that are here."""
     checked_out: bool
-    """Whether a work tree shows the branch."""
+    """Whether a work tree shows the ledger's branch."""
 
 
-def tips(path: Path) -> Tips:
-    """Where the ledger's refs stand."""
-    line = ["for-each-ref", "--format=%(refname) %(objectname) %(worktreepath)", LOCAL, TRACKED]
+def refs(path: Path, others: Sequence[str] = ()) -> Refs:
+    """Where refs stand, by one process."""
+    line = ["for-each-ref", "--format=%(refname) %(objectname) %(worktreepath)", "--", LOCAL, TRACKED, *others]
     out = run(path, line).out.decode("utf-8", "surrogateescape")
-    found = {ref: (oid, tree) for ref, oid, tree in (each.split(" ", 2) for each in out.splitlines())}
-    local, tracked = (found.get(ref, ("", "")) for ref in (LOCAL, TRACKED))
-    return Tips(local[0] or None, tracked[0] or None, bool(local[1]))
+    rows = [each.split(" ", 2) for each in out.splitlines()]
+    wanted = {LOCAL, TRACKED, *others}
+    return Refs(
+        {ref: oid for ref, oid, _ in rows if ref in wanted}, any(ref == LOCAL and tree for ref, _, tree in rows)
+    )
 
 
-def read_head(path: Path, tip: str, where: str) -> Head:
-    """What the ledger goes on from at a commit. Raises `Refused` (`ledger-valid`)."""
-    for oid, _, kind, body in read_all(path, [tip]):
-        if kind == "commit":
-            try:
-                return head_of(oid, parse_commit(oid, body).message, where)
-            except RegistryError as error:
-                raise Refused("ledger-valid", error.what, error.where, error.fix) from None
-    raise Refused("ledger-valid", f"the ledger's tip {tip} is no commit that is here", where, "fetch the ledger again")
+def heads(path: Path, where: str) -> dict[str, Head]:
+    """Where the ledger's refs stand, those that are here. Raises `Refused` (`ledger-valid`) for what cannot be read."""
+    found = {}
+    for ref, oid, _, body in read_all(path, [LOCAL, TRACKED]):
+        try:
+            found[ref] = head_of(oid, parse_commit(oid, body).message, where)
+        except RegistryError as error:
+            raise Refused("ledger-valid", error.what, error.where, error.fix) from None
+    return found
 
 
 def next_tree(path: Path, head: Head | None, entries: Sequence[Entry]) -> Tree:
@@ -192,15 +194,25 @@ def _signed(path: Path, head: Head | None, root: str, message: str, who: Tagger)
     return oid
 
 
-def origin_of(path: Path) -> str | None:
+class Settings(NamedTuple):
+    """What git's configuration says to a recorder."""
+
+    origin: str | None
     """The address that a clone calls its origin."""
-    out = run(path, ["config", "--get", "remote.origin.url"], accept=(0, 1)).out
-    return out.decode("utf-8", "surrogateescape").rstrip("\n") or None
-
-
-def signs(path: Path) -> bool:
+    signs: bool
     """Whether the user has commits signed (`commit.gpgSign`, git-config(1))."""
-    return run(path, ["config", "--type=bool", "--get", "commit.gpgSign"], accept=(0, 1)).out.strip() == b"true"
+
+
+def settings(path: Path) -> Settings:
+    """Read the configuration, by one process."""
+    line = ["config", "-z", "--get-regexp", r"^(remote\.origin\.url|commit\.gpgsign)$"]
+    out = run(path, line, accept=(0, 1)).out.decode("utf-8", "surrogateescape")
+    pairs = (each.partition("\n") for each in out.split("\0") if each)
+    found = {key: value if mark else "true" for key, mark, value in pairs}
+    return Settings(found.get("remote.origin.url"), found.get("commit.gpgsign", "").lower() in _TRUE)
+
+
+_TRUE: Final = frozenset({"true", "yes", "on", "1"})
 
 
 def write(path: Path, objects: Mapping[str, tuple[str, bytes]], algorithm: str) -> None:
@@ -243,10 +255,3 @@ def move(path: Path, moves: Sequence[Move], *, only_try: bool = False) -> None:
     lines = "".join(f"update {each.ref} {each.new} {each.old or '0' * len(each.new)}\n" for each in moves)
     end = "prepare\nabort\n" if only_try else "prepare\ncommit\n"
     run(path, ["update-ref", "--stdin"], stdin=f"start\n{lines}{end}".encode(), hooks=True)
-
-
-def refs_at(path: Path, refs: Sequence[str]) -> dict[str, str]:
-    """Those of the refs that are here, with their objects."""
-    out = run(path, ["for-each-ref", "--format=%(refname) %(objectname)", "--", *refs]).out.decode("utf-8", "replace")
-    pairs = (line.split(" ") for line in out.splitlines())
-    return {ref: oid for ref, oid in pairs if ref in refs}

@@ -89,10 +89,10 @@ def fetch_tracked(path: str | PathLike[str], remote: str, where: str, protocols:
 
     Raises `Refused` (`ledger-forked`) where the origin's does not go on from what the clone saw: nothing is forced.
     """
+    flags = [flag for flag in _QUIET if flag != "--quiet"]  # a ref that is not moved is told in words only
+    line = ["fetch", *flags, "--end-of-options", remote, f"{LOCAL}:{TRACKED}"]
     try:
-        ask(
-            path, ["fetch", *_QUIET, "--end-of-options", remote, f"{LOCAL}:{TRACKED}"], where=where, protocols=protocols
-        )
+        ask(path, line, where=where, protocols=protocols)
     except GitError as error:
         if _ABSENT[0] in error.stderr:
             return False

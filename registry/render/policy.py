@@ -38,7 +38,7 @@ def sentences(policy: Policy, only: str | None = None) -> Iterator[str]:
         yield "Any stage may be used."
     chosen = [each for name, each in (policy.stages or {}).items() if only in {None, name}]
     for stage in chosen:
-        yield ""
+        yield from ([""] if only is None else [])
         yield f"Stage {stage.name}"
         yield from (f"  {each}" for each in _of_stage(policy, stage))
 

@@ -36,8 +36,6 @@ class Key(Protocol):
 
 def prove(signed: Signed, signers: AllowedSigners) -> Proof:
     """Compute what stays true of an SSH signature. Never raises for what stands in it."""
-    if signed.fault:
-        return Proof(UNREADABLE, signed.fault, SSH)
     try:
         found = armor.parse(signed.signature)
         key_type = Reader(found.public_key).text()

@@ -7,6 +7,7 @@ keys are held against `at` only, so a verdict may change without any file having
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 
 from registry.signature import (
@@ -17,6 +18,7 @@ from registry.signature import (
     SIGNED,
     SSH,
     UNCHECKED,
+    UNREADABLE,
     UNSIGNED,
     WRONG_NAMESPACE,
     Signed,
@@ -33,13 +35,20 @@ Compromised = Mapping[str, int]
 AskPgp = Callable[[], Proof]
 """Asks git about the object's PGP signature."""
 
+_DETACHED = re.compile(rb"-----BEGIN PGP SIGNATURE-----\n(?:[^-\n][^\n]*\n|\n)+-----END PGP SIGNATURE-----\n?")
+"""One armored PGP signature and nothing else; armor headers included (RFC 9580, section 6.2)."""
+
 
 def prove(signed: Signed, signers: AllowedSigners, pgp: AskPgp | None = None) -> Proof:
     """Compute what lasts of an object's signature; never raises for what stands in it."""
-    if signed.kind == SSH:
-        return ssh.prove(signed, signers)
     if not signed.kind:
         return Proof(UNSIGNED, "not signed")
+    if signed.fault:
+        return Proof(UNREADABLE, signed.fault, signed.kind)
+    if signed.kind == SSH:
+        return ssh.prove(signed, signers)
+    if signed.kind == PGP and not _DETACHED.fullmatch(signed.signature):
+        return Proof(UNREADABLE, "no detached PGP signature, or something stands behind it, which it covers not", PGP)
     if signed.kind == PGP and pgp is not None:
         return pgp()
     what = "PGP signatures are checked by git, which was not asked" if signed.kind == PGP else "X.509 is not honoured"
