@@ -1,44 +1,30 @@
 """The first text of a model card: what link and metafile say of a model, and a place for what only people know. Pure.
 
-Names of methods and columns come from the model: they stand in indented code, one line each, so that none of them
-becomes Markdown, and front matter holds constants only.
+Names of methods and columns come from the model, data and metrics from its source: they stand in indented code, one
+line each, so that none of them becomes Markdown, and in front matter as a YAML writer quotes them. They fill no section
+that a policy may require.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from types import MappingProxyType
+from collections.abc import Iterable, Iterator
+from itertools import chain
 
+from registry import strictyaml
 from registry.card import PLACEHOLDER
+from registry.cardfacts import LIBRARIES, TAG, details, front
 from registry.interface import Interface, signature
+from registry.lineage import Certificate
 from registry.linkfile import Link
 from registry.metafile import Metafile
 
-_LIBRARIES: Mapping[str, str] = MappingProxyType(
-    {
-        "sklearn": "sklearn",
-        "sklearn_pipeline": "sklearn",
-        "sklearn_transformer": "sklearn",
-        "xgboost": "xgboost",
-        "lightgbm": "lightgbm",
-        "catboost": "catboost",
-        "onnx": "onnx",
-        "torch": "pytorch",
-        "tf_keras": "keras",
-    }
-)
-"""`library_name` as Hugging Face spells it, by our type of model."""
 _FRONT = """\
 ---
 # What may stand here: https://github.com/huggingface/hub-docs/blob/main/modelcard.md
 # An SPDX identifier such as apache-2.0; or other, with license_name and license_link:
 license: unknown
-{library}tags:
-- git-model-registry
-# language: en
-# datasets:
-# metrics:
----
+{facts}# language: en
+{missing}---
 """
 _ASKED = (
     ("Intended use", "Who may use it, for what, with which data? What must it not be used for?"),
@@ -50,14 +36,17 @@ _ASKED = (
 )
 
 
-def draft(name: str, link: Link, metafile: Metafile) -> str:
-    """The text of a new card."""
-    library = _LIBRARIES.get(metafile.model_type)
+def draft(name: str, link: Link, metafile: Metafile, certificate: Certificate | None = None) -> str:
+    """The text of a new card, with the facts of the birth certificate where there is one."""
+    library = LIBRARIES.get(metafile.model_type)
+    facts = ({"library_name": library} if library else {}) | {"tags": [TAG]}
+    facts |= front(name, certificate) if certificate is not None else {}
+    missing = "".join(f"# {key}:\n" for key in ("datasets", "metrics") if key not in facts)
     parts = [
-        _FRONT.format(library=f"library_name: {library}\n" if library else ""),
+        _FRONT.format(facts=strictyaml.dump(facts), missing=missing),
         f"# {name}\n",
         "## Model details\n",
-        _code(_details(link, metafile)),
+        _code(chain(_details(link, metafile), details(certificate) if certificate is not None else ())),
         "## Interface\n",
         _code(_methods(metafile.interface)),
         *(f"## {title}\n\n<!-- {asked} -->\n\n{PLACEHOLDER}\n" for title, asked in _ASKED),
@@ -85,6 +74,6 @@ def _methods(interface: Interface) -> Iterator[str]:
             yield from (f"  {argument.name}[{c!r}]: {d}" for c, d in zip(columns, dtypes, strict=True))
 
 
-def _code(lines: Iterator[str]) -> str:
+def _code(lines: Iterable[str]) -> str:
     shown = ["".join(char if char.isprintable() else repr(char)[1:-1] for char in line) for line in lines]
     return "".join(f"    {line}\n" for line in shown or ["nothing is recorded"])

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lab import Lab
+from lab import ROOT, Lab
 from ledgers import tree_of
 
 from registry.errors import RegistryError
 from registry.ledger import LARGEST, NEEDS, Entry, digest, format_entry, parse_entry, require_entry
-from registry.ledgerchain import Commit, Head, chained, check_chain, fresh, head_of, message_of, parse_message
+from registry.ledgerchain import (
+    REFUSALS,
+    RULES,
+    Commit,
+    Head,
+    chained,
+    check_chain,
+    fresh,
+    head_of,
+    message_of,
+    parse_message,
+)
 from registry.ledgertree import POLICY_PATH, Tree, object_id, path_of, state_path
 
 OID, SHA = "a" * 40, "b" * 64
@@ -344,6 +356,11 @@ def test_the_head_is_read_from_the_last_entry_alone() -> None:
     commit = log_of([[ASSIGN, ASSIGN]])[0]
     last = parse_message(commit.message)[-1]
     assert head_of(OID, commit.message) == Head(OID, 2, 100, digest(format_entry(last)))
+
+
+def test_every_finding_and_refusal_has_its_heading_in_the_documentation() -> None:
+    headings = set(re.findall(r"(?m)^### ([a-z-]+)$", (ROOT / "docs" / "checks.md").read_text(encoding="utf-8")))
+    assert {*RULES, *REFUSALS} <= headings
 
 
 def test_a_ledger_is_fresh_up_to_an_age() -> None:

@@ -122,6 +122,16 @@ def test_of_a_group_whose_tag_exists_nothing_is_made(repo: Repo) -> None:
     assert refs(repo) == before
 
 
+@pytest.mark.parametrize("name", ["a b", "m#prod#2\nupdate refs/heads/main", "x:refs/heads/main", "..", "a~1"])
+def test_a_tag_s_name_is_never_more_than_a_name(repo: Repo, name: str) -> None:
+    adopt(repo.path)
+    before = refs(repo)
+    act = Act([Entry("archive", "", name="m")], {name: tag_object(repo, "m#prod#2")})
+    with pytest.raises(RegistryError):
+        append(open_project(repo.path), lambda _: act)
+    assert refs(repo) == before
+
+
 def test_a_hook_that_says_no_leaves_nothing(repo: Repo) -> None:
     adopt(repo.path)
     before = refs(repo)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from dvc_lab import copied, make_pipeline, make_tracked
-from hypothesis import given
+from git_http import GitServer
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from lab import Lab, Repo
-from linked import commit_version, make_registry, make_source
+from linked import commit_version, make_registry, make_source, saved
 
 import registry
 from registry import lineage
@@ -175,15 +177,67 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("path", BROKEN)
-def test_a_broken_chain_is_found_and_told_when_it_is_linked(pipeline: Repo, reg: Repo, path: str) -> None:
+def test_a_broken_chain_is_in_the_certificate_and_found(pipeline: Repo, reg: Repo, path: str) -> None:
     text, said = BROKEN[path]
     again(pipeline, {path: text})
-    ran = reg.registry("link", "--source-project", pipeline.url, "--rev", "v2", "lr", "m")
-    assert said in ran.stderr
+    assert any(said in each for each in link(reg, pipeline.url, rev="v2").breaks)
     messages = found(reg)
     assert messages
     assert all(each.startswith("the chain is broken: ") for each in messages)
     assert any(said in each for each in messages)
+
+
+def test_a_broken_chain_is_told_when_it_is_linked(pipeline: Repo, reg: Repo) -> None:
+    text, said = BROKEN["train.py"]
+    again(pipeline, {"train.py": text})
+    ran = reg.registry("link", "--source-project", pipeline.url, "--rev", "v2", "lr", "m")
+    assert said in ran.stderr
+
+
+def test_a_pipeline_is_read_over_http_in_as_many_requests_however_many_files_it_has(
+    lab: Lab, pipeline: Repo, reg: Repo, http: Callable[..., GitServer]
+) -> None:
+    here = link(reg, pipeline.url)
+    pipeline.commit(
+        {f"data/more-{number}.csv.dvc": f"outs:\n- md5: a{number:031}\n  path: x\n" for number in range(40)}
+    )
+    pipeline.tag("v2")
+    served = lab.root / "served"
+    lab.run("git", "clone", "--quiet", "--bare", str(pipeline.path), str(served / "pipeline"))
+    server = http(served)
+    counts = []
+    for rev in ("v1", "v2"):
+        before = len(server.requests)
+        made = link(reg, f"{server.url}/pipeline", rev=rev)
+        counts.append(len(server.requests) - before)
+        assert {name: fact.value for name, fact in made.section("data").items()} == {
+            name: fact.value for name, fact in here.section("data").items()
+        }
+        assert made.breaks == ()
+    before = len(server.requests)
+    assert found(reg) == []
+    assert len(server.requests) - before <= 4, "what was collected is here"
+    assert counts[1] <= counts[0] <= 20
+
+
+def test_what_was_installed_is_also_read_beside_the_model(lab: Lab, reg: Repo) -> None:
+    source = make_source(lab)
+    files = saved()
+    again(
+        source,
+        {
+            "models/lr": files["lr"],
+            "models/lr.mlem": files["lr.mlem"],
+            "models/requirements.txt": "left-pad==1.3.0\nrequests==2.0\n",
+            "requirements.txt": "requests==1.0\n",
+        },
+    )
+    registry.link("models/lr", "m", source_project=source.url, rev="v2", project=reg.path)
+    said = certificate(reg).section("environment")
+    assert said["package:left-pad"][:3] == ("1.3.0", "models/requirements.txt", "left-pad")
+    assert said["package:requests"].value == "2.0", "what stands beside the model comes first"
+    assert {"requirements.txt", "models/requirements.txt"} <= said.keys()
+    assert found(reg) == []
 
 
 def test_outputs_that_the_next_stage_did_not_read_and_a_model_of_another_run_are_found(
@@ -331,6 +385,36 @@ def test_impact_starts_as_many_processes_for_many_versions_as_for_one(
     assert 1 <= counts[1] <= 8
 
 
+def test_impact_of_a_remote_registry_starts_no_process_for_each_version(
+    lab: Lab, reg: Repo, http: Callable[..., GitServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from registry.git import process
+
+    source = make_source(lab)
+    link(reg, source.url)
+    started: list[int] = []
+    start = process._start
+
+    def counted(*args: Any, **options: Any) -> Any:
+        started.append(1)
+        return start(*args, **options)
+
+    monkeypatch.setattr(process, "_start", counted)
+    (lab.root / "served").mkdir()
+    server = http(lab.root / "served")
+    counts = []
+    for count in (1, 12):
+        for number in range(count):
+            reg.write({"note": f"{count} {number}"})
+            commit_version(reg, f"v{count}.0.{number}")
+        lab.run("git", "clone", "--quiet", "--bare", str(reg.path), str(lab.root / "served" / str(count)))
+        started.clear()
+        found = registry.impact(f"{server.url}/{count}", source=source.url)
+        assert len(found.touched) == found.versions >= count
+        counts.append(len(started))
+    assert counts[0] == counts[1]
+
+
 def test_a_version_without_a_certificate_says_so(lab: Lab, reg: Repo) -> None:
     registry.link("lr", "m", source_project=make_source(lab).url, rev="v1", project=reg.path, lineage=False)
     commit_version(reg, "v1.0.0")
@@ -358,6 +442,7 @@ SECTIONS = st.dictionaries(
 CERTIFICATES = st.builds(Certificate, st.just("c" * 40), NAMES, SECTIONS, st.lists(NAMES, max_size=2).map(tuple))
 
 
+@settings(max_examples=50)
 @given(CERTIFICATES)
 def test_what_is_written_is_read_back(made: Certificate) -> None:
     text = dump(made)

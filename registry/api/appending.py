@@ -128,8 +128,9 @@ class _Place:
         Where git sees by itself that an atomic push must fail, over HTTP it says nothing of the refs (2.39): such a
         failure is an answer too, and the ledger as it is then tells what it means.
         """
-        if self.project.mirror is None and tags:
-            branch.move(self.project.path, _made(tags), only_try=True)
+        made = _made(tags)
+        if self.project.mirror is None and made:
+            branch.move(self.project.path, made, only_try=True)
         refs = {**{f"refs/tags/{name}": oid for name, oid in tags.items()}, LOCAL: commit}
         try:
             said = push_refs(self.project.path, REMOTE, refs, self.project.protocols, env=self.env)
@@ -246,6 +247,9 @@ def _move(place: _Place, commit: str, tags: Mapping[str, str]) -> Answer:
 
 
 def _made(tags: Mapping[str, str]) -> list[Move]:
+    odd = next((name for name in tags if not name.isprintable() or " " in name or ":" in name), None)
+    if odd is not None:
+        raise RegistryError(f"not a tag's name: {odd!r}", fix="see git-check-ref-format(1)")
     return [Move(f"refs/tags/{name}", oid, None) for name, oid in tags.items()]
 
 

@@ -14,10 +14,13 @@ from registry.api.bringing import bring_metafile
 from registry.api.project import Project, open_project, read_artifact
 from registry.api.resolving import Read, Resolved, decided, pinned_at, pinned_by
 from registry.api.writing import registry_root, require_inside, write_file
+from registry.card import Card, parse_card
 from registry.carddraft import draft
 from registry.checks.files import FILE, on_disk
 from registry.checks.listing import about, artifact_of, listing
 from registry.errors import NotFound, Refused, RegistryError
+from registry.lineage import Certificate, certificate_path
+from registry.lineage import parse as parse_certificate
 from registry.linkfile import parse_link
 from registry.names import require_artifact, require_stage
 from registry.strictyaml import LIMIT
@@ -56,7 +59,7 @@ def init_card(name: str, project: Where = ".") -> Path:
     if path.is_symlink() or path.exists():
         raise RegistryError("the card is there already", str(path), "edit it, or remove it first")
     linked = _linked(opened, root, name)
-    write_file(path, draft(name, linked.link, bring_metafile(linked)))
+    write_file(path, draft(name, linked.link, bring_metafile(linked), _certificate(root, linked)))
     return path
 
 
@@ -97,6 +100,26 @@ def _found(card: CardText, opened: Project) -> CardText:
     if len(card.data) > LIMIT:
         raise RegistryError(f"the card has more than {LIMIT} bytes", card.path, "make it smaller")
     return card
+
+
+def card_at(name: str, commit: str, project: Where = ".") -> Card | None:
+    """The card of an artifact at a commit of the registry; none where it has none. Raises `RegistryError`."""
+    path = about(name)[0]
+    opened = open_project(project)
+    found = opened.read_at([(commit, path)], LIMIT).get((commit, path))
+    return None if found is None else parse_card(found[1], f"{opened.where}: {commit[:7]}:{path}")
+
+
+def _certificate(root: Path, linked: Resolved) -> Certificate | None:
+    """The birth certificate beside the link, where it is of what the link pins; `lineage-complete` judges the rest."""
+    path = root / certificate_path(linked.name)
+    try:
+        require_inside(root, path)
+        data = b"" if path.is_symlink() or not path.is_file() else path.read_bytes()
+        found = parse_certificate(data, str(path))
+    except (RegistryError, OSError):
+        return None
+    return found if found.commit == linked.link.commit else None
 
 
 def _linked(opened: Project, root: Path, name: str) -> Resolved:

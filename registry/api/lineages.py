@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from typing import TYPE_CHECKING
 
 from registry import lineage
 from registry.api.project import Project, open_project
-from registry.api.resolving import resolve
 from registry.errors import NotFound, RegistryError
 from registry.lineage import Certificate, certificate_path, dump, parse
 from registry.state import fold
@@ -22,6 +21,8 @@ from registry.strictyaml import LIMIT
 
 if TYPE_CHECKING:
     from packaging.specifiers import SpecifierSet
+
+    from registry.api.consuming import Unread, Use
 
 Where = str | PathLike[str]
 Match = Callable[[bytes], "str | None"]
@@ -45,6 +46,8 @@ class Lineage:
     commit: str
     """The registry's commit."""
     certificate: Certificate
+    artifacts: Mapping[str, str] = field(default_factory=dict)
+    """SHA-256 of the model's files, as the link pins them, by the name that the metafile gives them."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,8 @@ class Touched:
     """The registry's commit."""
     facts: tuple[str, ...]
     """Which facts of the certificate say so."""
+    uses: tuple[Use, ...] = ()
+    """Who runs it, by the committed lock files of the registry's consumers."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,8 @@ class Impact:
     """How many versions there are."""
     uncertified: list[str] = field(default_factory=list)
     """Versions (`NAME@V`) of which nothing is known: without a certificate, or with one that cannot be read."""
+    unread: list[Unread] = field(default_factory=list)
+    """Consumers whose lock file cannot be read."""
 
 
 def lineage_of(text: str, project: Where = ".") -> Lineage:
@@ -80,6 +87,8 @@ def lineage_of(text: str, project: Where = ".") -> Lineage:
 
     Raises as `resolve`; `NotFound` where the version has none.
     """
+    from registry.api.resolving import resolve  # it costs 150 ms, and `impact` does without
+
     name, mark, rest = _split(text)
     found = resolve(name, stage=rest if mark == "#" else None, version=rest if mark == "@" else None, project=project)
     opened = open_project(project)
@@ -93,7 +102,8 @@ def lineage_of(text: str, project: Where = ".") -> Lineage:
             "link it again with `registry link`, which writes one, and register that",
         )
     certificate = parse(read[found.commit, path][1], where)
-    return Lineage(found.name, found.version, found.stages, found.commit, certificate)
+    pins = {key: pin.sha256 for key, pin in found.artifacts.items() if pin.sha256}
+    return Lineage(found.name, found.version, found.stages, found.commit, certificate, pins)
 
 
 def impact(
@@ -104,11 +114,12 @@ def impact(
     commit: str | None = None,
     source: str | None = None,
     requirement: str | None = None,
+    consumers: bool = True,
 ) -> Impact:
-    """Every version, and the stages it is in, whose certificate has all that is asked for.
+    """Every version, the stages it is in and who runs it, whose certificate has all that is asked for.
 
     `data` is a SHA-256 (`sha256:…` or hex), `commit` at least seven digits, `requirement` such as `numpy<2`. All tags
-    are read in one scan, all certificates in one batch. Raises `RegistryError`.
+    are read in one scan, all certificates in one batch, and of `consumers` their lock files. Raises `RegistryError`.
     """
     asked = [
         _digest(data, "sha256", 64) if data is not None else None,
@@ -121,22 +132,38 @@ def impact(
     if not wanted:
         raise RegistryError("nothing is asked for", "", "name data, a commit, a source or a requirement")
     opened = open_project(project)
-    opened.refresh()
-    return _searched(opened, wanted)
+    opened.refresh(head=consumers)
+    found = _searched(opened, wanted)
+    return _with_uses(opened, found) if consumers and found.touched else found
+
+
+def _with_uses(project: Project, found: Impact) -> Impact:
+    """The same with who runs it; a registry without consumers pays for one look at a file."""
+    from registry.consumers import FILE
+
+    if project.config_file(FILE, LIMIT) is None:
+        return found
+    from registry.api.consuming import consumers_of, uses
+
+    commits = {(each.name, each.version): each.commit for each in found.touched}
+    used, unread = uses(project, consumers_of(project), commits)
+    by: dict[tuple[str, str], list[Use]] = {}
+    for use in used:
+        by.setdefault((use.name, use.version), []).append(use)
+    touched = [replace(each, uses=tuple(by.get((each.name, each.version), ()))) for each in found.touched]
+    return replace(found, touched=touched, unread=unread)
 
 
 def _searched(project: Project, wanted: list[Match]) -> Impact:
     artifacts = fold(project.scan().events)
     versions = [(a, v) for _, a in sorted(artifacts.items()) for v in a.versions.values() if v.registered]
     places = {(v.commit, certificate_path(a.name)): None for a, v in versions}
-    read = project.read_at(list(places), LIMIT)
-    known: dict[str, tuple[str, ...] | None] = {}
+    oids = project.blobs_at(list(places), LIMIT)
+    known = {oid: _matched(data, wanted) for oid, data in project.blobs(oids.values())}
     touched, uncertified = [], []
     for artifact, version in versions:
-        found = read.get((version.commit, certificate_path(artifact.name)))
-        if found is not None and found[0] not in known:
-            known[found[0]] = _matched(found[1], wanted)
-        facts = known[found[0]] if found is not None else None
+        oid = oids.get((version.commit, certificate_path(artifact.name)))
+        facts = known.get(oid) if oid is not None else None
         if facts is None:
             uncertified.append(f"{artifact.name}@{version.label}")
         elif facts:

@@ -80,7 +80,7 @@ def lock(
     for known in _read(path, missing=True):
         if known.selector == asked and _is_at(known, at, path):
             return Change(known, known)
-    new = entry_of(admit(look(name, stage, version, project=project)), _written_as(at, path), stage, version)
+    new = entry_of(admit(look(name, stage, version, project=project)), written_as(at, path), stage, version)
 
     def added(now: Entries) -> Entries:
         return (*(each for each in now if not (each.selector == asked and _is_at(each, at, path))), new)
@@ -246,7 +246,8 @@ def _is_at(entry: Locked, at: Address, path: Path) -> bool:
     return False
 
 
-def _written_as(at: Address, path: Path) -> str:
+def written_as(at: Address, path: Path) -> str:
+    """How a file at `path` names a repository: a URL without credentials, a folder as seen from the file's own."""
     if not at.local:
         return without_credentials(at.text)
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
 from os import PathLike
 from typing import TYPE_CHECKING, NamedTuple
@@ -146,25 +146,34 @@ class Project:
 
     def read_at(self, places: Sequence[tuple[str, str]], limit: int) -> dict[tuple[str, str], tuple[str, bytes]]:
         """Files by commit and path, all at once, as object id and bytes; what is missing or too large left out."""
+        oids = self.blobs_at(places, limit)
+        data = {oid: body for oid, _, _, body in read_all(self.objects, oids.values())}
+        return {place: (oid, data[oid]) for place, oid in oids.items() if oid in data}
+
+    def blobs_at(self, places: Sequence[tuple[str, str]], limit: int) -> dict[tuple[str, str], str]:
+        """Object ids of files by commit and path, brought all at once; what is missing or too large left out."""
         names = {f"{commit}:{path}": (commit, path) for commit, path in places}
         if self.mirror is None:
             here = heads(self.objects, list(names))
-            oids = {name: oid for name, (oid, kind, size) in here.items() if kind == "blob" and size <= limit}
-            small = list(oids.values())
-        else:
-            paths: dict[str, list[str]] = {}
-            for commit, path in places:
-                paths.setdefault(commit, []).append(path)
-            trees = [commit.tree for commit in read_commits(self.objects, paths).values()]
-            self.mirror.fetch_objects(trees, filtered="blob:none")
-            found = [(commit, entries(self.objects, commit, each)) for commit, each in paths.items()]
-            files = [(commit, each) for commit, held in found for each in held.values() if each.kind == "blob"]
-            oids = {f"{commit}:{entry.path}": entry.oid for commit, entry in files}
-            self.mirror.fetch_objects(oids.values())
-            known = sizes(self.objects, list(oids.values()))
-            small = [oid for oid, (kind, size) in known.items() if kind == "blob" and size <= limit]
-        data = {oid: body for oid, _, _, body in read_all(self.objects, small)}
-        return {names[name]: (oid, data[oid]) for name, oid in oids.items() if oid in data}
+            return {names[name]: oid for name, (oid, kind, size) in here.items() if kind == "blob" and size <= limit}
+        from registry.git.batch import Batch
+
+        commits = dict.fromkeys(commit for commit, _ in places)
+        trees = [commit.tree for commit in read_commits(self.objects, commits).values()]
+        self.mirror.fetch_objects(trees, filtered="blob:none")
+        with Batch(self.objects) as batch:
+            batch.load(commits)
+            batch.walk(places)
+            found = {place: (batch.entries(place[0], [place[1]]) or {}).get(place[1]) for place in places}
+        oids = {place: entry.oid for place, entry in found.items() if entry is not None and entry.kind == "blob"}
+        self.mirror.fetch_objects(oids.values())
+        known = sizes(self.objects, list(oids.values()))
+        small = {oid for oid, (kind, size) in known.items() if kind == "blob" and size <= limit}
+        return {place: oid for place, oid in oids.items() if oid in small}
+
+    def blobs(self, oids: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        """Small files that were brought, one after the other as git gives them; sorted they cost git the least."""
+        return ((oid, body) for oid, _, _, body in read_all(self.objects, sorted(set(oids))))
 
     def config_file(self, name: str, limit: int) -> bytes | None:
         """A settings file such as `.gto`: from the work tree of a folder, as gto does, else from the default branch."""

@@ -51,6 +51,7 @@ COMMANDS = {
         "impact": "lineage:impact",
         "signers": "signers:signers",
         "ledger": "ledger:ledger",
+        "consumers": "consumers:consumers",
     },
     "Use": {
         "load": "use:load",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from os import PathLike
+from tempfile import TemporaryFile
 from typing import IO, NamedTuple
 
 from registry.commit import Commit, parse_commit
@@ -56,21 +57,32 @@ def resolve_commit(path: str | PathLike[str], revision: str) -> str:
 
 
 def read_all(path: str | PathLike[str], names: Iterable[str]) -> Iterator[tuple[str, str, str, bytes]]:
-    """Read many small objects at once: each name with the object's id, type and bytes; what is missing is left out."""
+    """Read many small objects at once: each name with the object's id, type and bytes; what is missing is left out.
+
+    They are given while git still reads. The names stand in a file, so that neither side waits for the other.
+    """
     asked = list(dict.fromkeys(names))
     if not asked:
         return
-    out = run(path, ["cat-file", "--buffer", "--batch"], stdin="\n".join(asked).encode() + b"\n").out
-    at = 0
+    with TemporaryFile() as told:
+        told.write("\n".join(asked).encode() + b"\n")
+        told.seek(0)
+        with reader(path, ["cat-file", "--buffer", "--batch"], feed=told) as stream:
+            yield from _bodies(path, asked, stream)
+
+
+def _bodies(
+    path: str | PathLike[str], asked: Sequence[str], stream: IO[bytes]
+) -> Iterator[tuple[str, str, str, bytes]]:
     for name in asked:
-        end = out.index(b"\n", at)
-        fields = out[at:end].decode("utf-8", "replace").split()
-        if len(fields) == 3 and fields[2].isdigit():  # noqa: PLR2004 - "<name> missing" has two
-            size = int(fields[2])
-            yield name, fields[0], fields[1], out[end + 1 : end + 1 + size]
-            at = end + 2 + size
-        else:
-            at = end + 1
+        line = stream.readline()
+        fields = line.decode("utf-8", "replace").split()
+        size = int(fields[2]) if len(fields) == 3 and fields[2].isdigit() else -1  # noqa: PLR2004 - "<name> missing" has two
+        body = stream.read(size + 1) if size >= 0 else b"\n"
+        if not line or len(body) != max(size, 0) + 1:
+            raise GitError("git ended while it gave objects", str(path), "check the repository: git fsck")
+        if size >= 0:
+            yield name, fields[0], fields[1], body[:-1]
 
 
 def read_commits(path: str | PathLike[str], oids: Iterable[str]) -> dict[str, Commit]:

@@ -168,9 +168,11 @@ def pipeline(
 
 
 @contextmanager
-def reader(path: str | os.PathLike[str], args: Sequence[str], protocols: str = OFFLINE) -> Iterator[IO[bytes]]:
-    """Run `git ARGS` and give its output as a stream."""
-    with _start(path, args, protocols=protocols, errors=subprocess.DEVNULL) as process:
+def reader(
+    path: str | os.PathLike[str], args: Sequence[str], protocols: str = OFFLINE, feed: IO[bytes] | None = None
+) -> Iterator[IO[bytes]]:
+    """Run `git ARGS`, which reads `feed`, and give its output as a stream."""
+    with _start(path, args, protocols=protocols, feed=feed, errors=subprocess.DEVNULL) as process:
         if process.stdout is None:  # pragma: no cover - it is a pipe
             raise GitError("git gave no output", _place(path))
         try:

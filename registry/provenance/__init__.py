@@ -69,7 +69,8 @@ def collect(source: Source, commit: str, model: Model, *, project: str, revision
             lineage.IDENTITY: identity(commit, body, project, revision),
             lineage.FRAMEWORK: framework(meta, path, model.blob),
             lineage.FEATURES: features(meta.interface, path, model.blob),
-            lineage.ENVIRONMENT: declared.environment(files) | packages(meta, path, model.blob),
+            lineage.ENVIRONMENT: declared.environment(files, model.path.rpartition("/")[0])
+            | packages(meta, path, model.blob),
         }
         faults = [*said.faults, *_pipeline(sections, files, said, found, _md5s(model))]
         faults += _declared(sections, files, [commit, *parents(body)])

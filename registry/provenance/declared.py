@@ -30,7 +30,7 @@ ENVIRONMENTS = (
     "requirements.txt", "requirements.lock", "requirements-lock.txt", "pyproject.toml", "poetry.lock", "uv.lock",
     "pdm.lock", "Pipfile.lock", "conda-lock.yml", "environment.yml", "environment.yaml", "conda.yaml",
 )  # fmt: skip
-"""Files of the source's root that say what was installed."""
+"""Files of the source's root, or beside the model, that say what was installed."""
 DOCKERFILE = "Dockerfile"
 METRICS_FILE = "metrics.json"
 
@@ -69,14 +69,21 @@ def declared(text: Text) -> Named:
     return found
 
 
-def environment(files: Files) -> dict[str, Fact]:
-    """The files that say what was installed, with their digests, and the packages that they pin exactly."""
+def environment(files: Files, folder: str = "") -> dict[str, Fact]:
+    """The files that say what was installed, with their digests, and the packages that they pin exactly.
+
+    They are looked for in the source's root and in the model's own folder, whose pins come first.
+    """
     found: dict[str, Fact] = {}
-    texts = files.read((*ENVIRONMENTS, DOCKERFILE))
-    for path, digest in files.digests(ENVIRONMENTS).items():
-        found[path] = Fact({"sha256": digest.sha256, "size": digest.size}, path, "", digest.blob)
+    folders = dict.fromkeys(["", f"{folder}/" if folder else ""])
+    paths = [f"{each}{name}" for each in folders for name in ENVIRONMENTS]
+    texts = files.read((*paths, DOCKERFILE))
+    for path, digest in files.digests(paths).items():
+        found[scalar_text(path)] = Fact(
+            {"sha256": digest.sha256, "size": digest.size}, scalar_text(path), "", digest.blob
+        )
     for path, text in texts.items():
-        if path.startswith("requirements"):
+        if path.rpartition("/")[2].startswith("requirements"):
             for name, version in _EXACT.findall(text.data):
                 package = re.sub(r"[-_.]+", "-", name.decode()).lower()
                 found[f"package:{package}"] = _fact(version.decode("utf-8", "replace"), text, package)
