@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from registry.api.bundling import export, import_bundle
+    from registry.api.candidates import candidates
     from registry.api.checkenv import checkenv
     from registry.api.checking import check
+    from registry.api.comparing import compare
     from registry.api.doctor import doctor
     from registry.api.evaluating import evaluate
     from registry.api.firstsight import forget
@@ -45,8 +47,10 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "api.bundling": ("export", "import_bundle"),
+    "api.candidates": ("candidates",),
     "api.checkenv": ("checkenv",),
     "api.checking": ("check",),
+    "api.comparing": ("compare",),
     "api.doctor": ("doctor",),
     "api.evaluating": ("evaluate",),
     "api.firstsight": ("forget",),
@@ -99,10 +103,12 @@ __all__ = [
     "Unreachable",
     "Watch",
     "assign",
+    "candidates",
     "check",
     "check_lock",
     "check_ref",
     "checkenv",
+    "compare",
     "deprecate",
     "deregister",
     "doctor",

@@ -250,6 +250,7 @@ def test_json_of_every_command_is_json(lab: Lab) -> None:
         ("init",), ("check",), ("register", "m"), ("assign", "m", "--stage", "staging"),
         ("assign", "m", "--stage", "prod", "--version", "v0.0.1"), ("show",), ("show", "m"), ("which", "m", "prod"),
         ("interface", "show", "m"), ("card", "init", "m"), ("latest", "m"), ("history",), ("stages",), ("check-ref", "m@v0.0.1"), ("doctor",), ("verify",), ("lineage", "m"),
+        ("compare", "m", "v0.0.1", "."), ("diff", "m", "#prod", "HEAD"),
         ("impact", "--requirement", "scikit-learn>0"), ("ledger", "adopt"), ("load", "m", "--stage", "prod"),
         ("predict", "m", "--stage", "prod", "--data", "rows.csv"), ("fetch", "m", "-o", "out"), ("checkenv", "m"),
         ("lock", "m", "--stage", "prod"), ("cache", "info"), ("notify", "--tag", "m#prod#1"), ("policy", "explain"), ("consumers", "list"),

@@ -145,6 +145,11 @@ def test_a_candidate_is_compared_with_the_stage_and_the_same_inputs_give_the_sam
     assert "| metric | candidate | current | difference | 95% interval |" in shown
     assert "age&#61;&#60; 30" in shown
     assert reg.git("status", "--porcelain", "--", "evaluations/reports").startswith("??"), "written, never committed"
+    (judged,) = registry.compare("m", "prod", ".", reg.path).evaluations
+    assert (judged.kind, len(judged.scores), len(judged.slices)) == ("paired", 3, len(report.results.slices))
+    compared = report.results.comparison
+    assert compared is not None
+    assert judged.scores[0].difference == pytest.approx(compared.differences["accuracy"].difference)
 
 
 def holds_what_was_measured(report: Evaluation, text: str) -> None:

@@ -13,8 +13,8 @@ PACKAGE = Path(__file__).resolve().parents[1] / "registry"
 LAYERS = (
     ("errors", "findings"),
     (
-        "annotations", "card", "carddraft", "cardfacts", "cardfields", "channels", "commit", "consumers", "containment", "datatypes", "document", "evaluation", "external", "hosts", "interface", "interfacediff", "layout", "ledger", "ledgerchain", "ledgertree", "lineage", "linkfile", "lockfile", "metafile", "mlmodel", "mlsignature", "names", "notice",
-        "ranges", "shape", "shapechoice", "signature", "strictyaml", "substitution", "suite", "tags", "tomltable", "urlpattern", "versions",
+        "annotations", "card", "carddiff", "carddraft", "cardfacts", "cardfields", "channels", "commit", "comparison", "consumers", "containment", "datatypes", "direction", "document", "evaluation", "external", "hosts", "interface", "interfacediff", "layout", "ledger", "ledgerchain", "ledgertree", "lineage", "linkfile", "lockfile", "metafile", "mlmodel", "mlsignature", "names", "notice",
+        "ranges", "reportdiff", "shape", "shapechoice", "signature", "strictyaml", "substitution", "suite", "tags", "tomltable", "urlpattern", "versions",
     ),
     ("governance", "policy", "policyfaults", "policygates", "policystages", "policytimes", "signaturerules", "state", "tagrules", "tenure", "views"),
     ("cache", "git", "offline", "signing", "timeouts", "urls"),

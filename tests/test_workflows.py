@@ -96,6 +96,27 @@ def test_a_good_pull_request_passes_and_once_merged_is_registered_and_tagged(wor
     assert "gh auth setup-git" in notes
 
 
+def test_a_pull_request_shows_what_it_does_to_the_model_and_keeps_the_page(world: World) -> None:
+    world.merged()
+    world.branch("again", {"comparison.html": "a page of the pull request's own"})
+    judged = world.host.run("check", world.host.pull_request(world.person, "again"))
+    assert judged.passed, judged.errors
+    page = world.host.artifacts / "comparison" / "comparison.html"
+    assert not page.exists()
+    world.commit(
+        {
+            ".mlem/links/m.mlem": linked.link_text(world.person) + "# reviewed again\n",
+            "cards/m.md": "---\nlicense: mit\n---\n",
+        }
+    )
+    judged = world.host.run("check", world.host.pull_request(world.person, "again"))
+    assert judged.passed, judged.errors
+    assert "### ⚖️ m: " in judged.summary
+    assert "| card | card | - | there | added |" in judged.summary
+    assert "default-src 'none'" in page.read_text()
+    assert "<td>there</td>" in page.read_text()
+
+
 def test_what_is_registered_is_not_registered_again_and_a_new_revision_gets_the_next_version(world: World) -> None:
     world.merged()
     again = world.host.run("register", world.host.push())

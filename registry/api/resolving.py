@@ -217,14 +217,7 @@ def pinned_at(
     Without a link it is the model that lies in the registry itself at that commit. Raises `NotFound` where there is
     neither, `Refused` where it is not pinned.
     """
-    try:
-        read = Read(*read_link(project, name, commit, event))
-    except NotFound:
-        found = named(project, name, commit)
-        if found is None:
-            raise
-        read = Read(found.by, found.blob, link_of(project, commit, found), inside=True)
-    return pinned_by(project, name, commit, read, None, version, stage, event)
+    return pinned_by(project, name, commit, read_at(project, name, commit, event), None, version, stage, event)
 
 
 class Read(NamedTuple):
@@ -236,6 +229,17 @@ class Read(NamedTuple):
     link: Link
     inside: bool = False
     """Whether it stands for a model in the registry itself, which has no link file."""
+
+
+def read_at(project: Project, name: str, commit: str, event: Event | None = None) -> Read:
+    """The link of an artifact at a commit, or what stands for the model that lies there. Raises `NotFound`."""
+    try:
+        return Read(*read_link(project, name, commit, event))
+    except NotFound:
+        found = named(project, name, commit)
+        if found is None:
+            raise
+        return Read(found.by, found.blob, link_of(project, commit, found), inside=True)
 
 
 def pinned_by(

@@ -28,6 +28,8 @@ COMMANDS = {
         "card": "card:card",
         "evaluate": "evaluate:evaluate",
         "policy": "policy:policy",
+        "compare": "compare:compare",
+        "diff": "compare:diff",
     },
     "Record events": {
         "register": "record:register",

@@ -172,7 +172,8 @@ def check(repo: str, base: str | None, head: str | None, form: str, as_json: boo
     """Check every link of the registry: pinned, reachable, unaltered, and matching its interface.
 
     With --base only what a change touches is judged, as in a pull request: all is read from git objects, and nothing
-    of the change is run. --json is --format json. Exits with 1 when a finding is an error.
+    of the change is run; the Markdown then also compares each changed link with its base, and with what the first
+    protected stage holds. --json is --format json. Exits with 1 when a finding is an error.
     """
     gc.disable()  # the process ends with its answer: looking for cycles among all that was read costs a tenth of it
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # no other package has a say in how a policy is read
@@ -182,8 +183,26 @@ def check(repo: str, base: str | None, head: str | None, form: str, as_json: boo
     form = "json" if as_json else form
     with Progress("checking", quiet=quiet or form != "text") as progress:
         report = judge(repo, base=base, head=head, custom=custom, progress=progress.step)
-    click.echo(_rendered(report, form), nl=form != "markdown")
+    text = _rendered(report, form)
+    if form == "markdown" and base is not None:
+        text += _compared(repo, base, head or "HEAD", len(text))
+    click.echo(text, nl=form != "markdown")
     return 0 if report.passed else FAILED
+
+
+def _compared(repo: str, base: str, head: str, used: int) -> str:
+    """What the change does to each model, where the comment has room for it; no part of the judgement."""
+    from registry.api.candidates import candidates
+    from registry.errors import RegistryError
+    from registry.render.comparison_markdown import candidates_as_markdown
+    from registry.render.markdown import LONGEST
+
+    try:
+        found = candidates(repo, base=base, head=head)
+    except RegistryError as error:
+        click.echo(f"warning: nothing is compared: {error.what}", err=True)
+        return ""
+    return f"\n{candidates_as_markdown(found, LONGEST - used)}" if found else ""
 
 
 @click.command()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from registry.evaluation import Comparison, Evaluation, Judged, SliceScore
-from registry.render.markdown import escaped
+from registry.render.markdown import escaped, table
 
 _MOST = 60
 """Rows of a table that are shown."""
@@ -23,39 +23,45 @@ def as_markdown(report: Evaluation) -> str:
     if results.fairness:
         names = list(results.fairness[0].measures)
         rows = (
-            [each.column, str(each.groups), *(_number(each.measures[name]) for name in names)]
+            [each.column, str(each.groups), *(_number(each.measures.get(name)) for name in names)]
             for each in results.fairness
         )
-        lines += ["", *_table(["column", "groups", *names], rows)]
+        lines += ["", *table(["column", "groups", *names], rows)]
     if compared is not None and compared.misses:
         rows = ([str(each.row), *map(_said, (each.target, each.candidate, each.current))] for each in compared.misses)
-        lines += ["", *_table(["row", "target", "candidate", "current"], rows)]
+        lines += ["", *table(["row", "target", "candidate", "current"], rows)]
     lines += ["", *_speed(report), "", escaped(_inputs(report))]
     return "\n".join(lines) + "\n"
 
 
 def _metrics(metrics: Mapping[str, float | None], compared: Comparison | None) -> Iterator[str]:
     if compared is None:
-        return _table(["metric", "candidate"], ([name, _number(value)] for name, value in metrics.items()))
+        return table(["metric", "candidate"], ([name, _number(value)] for name, value in metrics.items()))
     share = f"{compared.confidence:.0%} interval"
     rows = (
         [
             name,
             _number(value),
-            _number(compared.metrics[name]),
-            _number(each.difference),
-            f"{_number(each.low)} to {_number(each.high)}",
+            _number(compared.metrics.get(name)),
+            *_difference(compared, name),
         ]
         for name, value in metrics.items()
-        for each in (compared.differences[name],)
     )
-    return _table(["metric", "candidate", "current", "difference", share], rows)
+    return table(["metric", "candidate", "current", "difference", share], rows)
+
+
+def _difference(compared: Comparison, name: str) -> tuple[str, str]:
+    """A difference and its interval; a report that somebody wrote by hand may lack them."""
+    found = compared.differences.get(name)
+    return (
+        ("-", "-") if found is None else (_number(found.difference), f"{_number(found.low)} to {_number(found.high)}")
+    )
 
 
 def _slices(slices: tuple[SliceScore, ...]) -> Iterator[str]:
     names = list(slices[0].candidate)
     rows = [[f"{each.column}={each.value}", str(each.rows), *_pairs(each, names)] for each in slices]
-    yield from _table(["slice", "rows", *names], rows[:_MOST])
+    yield from table(["slice", "rows", *names], rows[:_MOST])
     if len(rows) > _MOST:
         yield ""
         yield f"… and {len(rows) - _MOST} more: the report holds all of them."
@@ -63,8 +69,8 @@ def _slices(slices: tuple[SliceScore, ...]) -> Iterator[str]:
 
 def _pairs(each: SliceScore, names: Iterable[str]) -> Iterator[str]:
     for name in names:
-        was = "" if each.current is None else f" (was {_number(each.current[name])})"
-        yield f"{_number(each.candidate[name])}{was}"
+        was = "" if each.current is None else f" (was {_number(each.current.get(name))})"
+        yield f"{_number(each.candidate.get(name))}{was}"
 
 
 def _speed(report: Evaluation) -> Iterator[str]:
@@ -80,7 +86,7 @@ def _speed(report: Evaluation) -> Iterator[str]:
             ]
             for each in found
         )
-        yield from _table(["batch", "p50 ms", "p95 ms", "p99 ms", "rows/s"], rows)
+        yield from table(["batch", "p50 ms", "p95 ms", "p99 ms", "rows/s"], rows)
         yield ""
     yield escaped(
         f"Peak memory {report.timings.peak_memory_mb:.0f} MB, artifacts {report.candidate.size} bytes, "
@@ -116,16 +122,6 @@ def _inputs(report: Evaluation) -> str:
     return f"{report.results.rows} rows of {inputs.data}, {digests}"
 
 
-def _table(heading: list[str], rows: Iterable[list[str]]) -> Iterator[str]:
-    yield _row(heading)
-    yield _row(["---"] * len(heading), raw=True)
-    yield from map(_row, rows)
-
-
-def _row(cells: list[str], *, raw: bool = False) -> str:
-    return f"| {' | '.join(cells if raw else map(escaped, cells))} |"
-
-
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.4g}"
 
@@ -141,11 +137,11 @@ def as_rows(report: Evaluation) -> list[dict[str, str | None]]:
     for name, value in report.results.metrics.items():
         row: dict[str, str | None] = {"metric": name, "candidate": _number(value)}
         if compared is not None:
-            each = compared.differences[name]
+            difference, interval = _difference(compared, name)
             row |= {
-                "current": _number(compared.metrics[name]),
-                "difference": _number(each.difference),
-                f"{compared.confidence:.0%} interval": f"{_number(each.low)} to {_number(each.high)}",
+                "current": _number(compared.metrics.get(name)),
+                "difference": difference,
+                f"{compared.confidence:.0%} interval": interval,
             }
         rows.append(row)
     return rows
@@ -153,10 +149,10 @@ def as_rows(report: Evaluation) -> list[dict[str, str | None]]:
 
 def as_text(report: Evaluation) -> str:
     """A title, the metrics, the test, the worst slices, the speed."""
-    from registry.render.table import table
+    from registry.render.table import table as aligned
 
     results, compared = report.results, report.results.comparison
-    lines = [_title(report), "", table(as_rows(report))]
+    lines = [_title(report), "", aligned(as_rows(report))]
     lines += [_trial(compared)] if compared is not None else []
     lines += [f"worst slices: {', '.join(results.worst)}"] if results.worst else []
     for each in results.fairness:

@@ -8,7 +8,7 @@ numbers and links are broken by a zero-width space, and a table cell is one line
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from registry.findings import ERROR, SKIP, WARNING, Finding
 from registry.render.findings import by_gravity, counted
@@ -57,9 +57,20 @@ def escaped(text: str) -> str:
     return re.sub(r"(?i)www\.", f"www{_BREAK}.", safe)
 
 
+def table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """The lines of a table, every cell escaped."""
+    yield _cells(map(escaped, heading))
+    yield _cells(["---"] * len(heading))
+    yield from (_cells(map(escaped, row)) for row in rows)
+
+
+def _cells(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
 def _row(finding: Finding) -> str:
     place = finding.path or finding.ref or finding.artifact or ""
     if finding.path and finding.line:
         place = f"{finding.path}:{finding.line}"
     cells = (_SIGNS[finding.severity], *map(escaped, (finding.id, place, finding.message, finding.fix)))
-    return f"| {' | '.join(cells)} |"
+    return _cells(cells)
