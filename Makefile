@@ -7,13 +7,16 @@ READY := $(VENV)/.ready
 ORACLE ?= .venv-mlem
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow bench bench-load clean
+.PHONY: help demo example test test-slow bench bench-load clean
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: $(READY) ## Show it at work: link, register, assign, load over HTTP, promote, roll back, refuse
 	@$(BIN)/python examples/demo/demo.py
+
+example: $(READY) $(VENV)/.example ## A DVC pipeline with MLflow, under governance: pull request, evaluation, promotion, rollback
+	@$(BIN)/python examples/governed/governed.py
 
 test: $(READY) $(ORACLE)/.ready ## Lint, types, tests, coverage
 	$(BIN)/ruff check .
@@ -34,7 +37,7 @@ bench-load: $(READY) ## Measure the loader against MLflow, MLEM and curl, as far
 	$(BIN)/python benchmarks/load.py
 
 clean: ## Remove what the other targets made
-	rm -rf -- .venv .venv-mlem demo-output .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* benchmarks/results
+	rm -rf -- .venv .venv-mlem demo-output example-output .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* benchmarks/results
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
@@ -45,6 +48,11 @@ $(READY): pyproject.toml
 	@echo 'Setting up $(VENV), once: a minute or two.'
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@
+
+$(VENV)/.example: $(READY)
+	@echo 'Adding DVC and MLflow to $(VENV), once.'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[example]'
 	@touch $@
 
 # Real MLEM, whose packages exclude ours, in an environment of its own; where it cannot be had its tests say so and are skipped.

@@ -18,12 +18,16 @@ if TYPE_CHECKING:
     from registry.api.doctor import doctor
     from registry.api.evaluating import evaluate
     from registry.api.firstsight import forget
+    from registry.api.gto_import import import_gto
     from registry.api.holding import latest, which
     from registry.api.lineages import impact, lineage_of
     from registry.api.linking import link
     from registry.api.loading import fetch, load
     from registry.api.lockcheck import check_lock
     from registry.api.locking import lock, unlock, upgrade_lock
+    from registry.api.mlem_import import import_mlem
+    from registry.api.mlflow_export import export_mlflow
+    from registry.api.mlflow_import import import_mlflow
     from registry.api.proposing import Proposed, propose
     from registry.api.questions import Registry, check_ref
     from registry.api.recording import Options
@@ -54,11 +58,15 @@ _HOMES = {
     "api.doctor": ("doctor",),
     "api.evaluating": ("evaluate",),
     "api.firstsight": ("forget",),
+    "api.gto_import": ("import_gto",),
     "api.lineages": ("impact", "lineage_of"),
     "api.linking": ("link",),
     "api.loading": ("fetch", "load"),
     "api.lockcheck": ("check_lock",),
     "api.locking": ("lock", "unlock", "upgrade_lock"),
+    "api.mlem_import": ("import_mlem",),
+    "api.mlflow_export": ("export_mlflow",),
+    "api.mlflow_import": ("import_mlflow",),
     "api.holding": ("latest", "which"),
     "api.proposing": ("Proposed", "propose"),
     "api.questions": ("Registry", "check_ref"),
@@ -114,10 +122,14 @@ __all__ = [
     "doctor",
     "evaluate",
     "export",
+    "export_mlflow",
     "fetch",
     "forget",
     "impact",
     "import_bundle",
+    "import_gto",
+    "import_mlem",
+    "import_mlflow",
     "init",
     "latest",
     "lineage_of",

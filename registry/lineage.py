@@ -2,8 +2,8 @@
 
 Format 1: JSON, UTF-8, keys sorted, so that the same commit gives the same bytes. A fact is a scalar, or a flat mapping
 of scalars, with `from`: the file's path in the source, the key in it, and the file's git object id (of the commit
-itself the commit's). Reading is strict: an unknown key, section or type, a duplicate key or a file over 1 MiB is
-refused. Pure.
+itself the commit's). What MLflow says has the REST resource as path, and no object id. Reading is strict: an unknown
+key, section or type, a duplicate key or a file over 1 MiB is refused. Pure.
 """
 
 from __future__ import annotations
@@ -30,12 +30,19 @@ LONGEST = 2048
 """Longest text of a fact, in characters; a longer one is cut."""
 MOST = 5000
 """Most facts of a certificate."""
+RUNS = "runs/get?"
+"""How the path of a fact begins that a run of MLflow said."""
+RUN = "the MLflow run "
+"""How a sentence begins that is about what such a run said."""
+UNASKED = f"{RUN}was not asked: "
+"""How it begins where nobody answered, so that nothing is known of it."""
 
 Scalar: TypeAlias = "str | int | float | bool | None"
 Value: TypeAlias = "Scalar | Mapping[str, Scalar]"
 
 _FIX = "write it again with `registry link`"
 _OID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_REVISION = re.compile(rf"{_OID.pattern}|[0-9a-f]{{32}}")
 _INTEGER = 63
 _TOP = {"format", "commit", "model", "facts", "breaks"}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -61,8 +68,9 @@ class Certificate:
     """What is known of one model at one commit of its source."""
 
     commit: str
+    """Of MLflow the run's id."""
     model: str
-    """Its metafile, from the source's root."""
+    """Its metafile, from the source's root; of MLflow as the link names it."""
     facts: Facts = field(default_factory=dict)
     """By section, then by name; sections without any are left out."""
     breaks: tuple[str, ...] = ()
@@ -129,8 +137,8 @@ def parse(data: bytes, where: str) -> Certificate:
         odd = min(raw.keys() ^ _TOP)
         raise RegistryError(f"{odd[:80]!r} is {'unknown' if odd in raw else 'missing'}", where, _FIX)
     commit, breaks = _text(raw["commit"], where, "commit"), raw["breaks"]
-    if not _OID.fullmatch(commit):
-        raise _bad(where, "commit", "a git object id")
+    if not _REVISION.fullmatch(commit):
+        raise _bad(where, "commit", "a git object id, or the id of a run")
     if not isinstance(breaks, list) or len(breaks) > MOST:
         raise _bad(where, "breaks", "a list of sentences")
     sentences = tuple(_text(each, where, "breaks") for each in breaks)
@@ -145,17 +153,28 @@ def differences(written: Certificate, found: Certificate) -> Iterator[str]:
     if written.model != found.model:
         yield f"it is of the model {written.model}, the link names {found.model}"
         return
+    who = "commit" if _OID.fullmatch(found.commit) else "run"
     for section in SECTIONS:
         one, other = written.section(section), found.section(section)
         for name in sorted(one.keys() | other.keys()):
             if name not in other:
-                yield f"{section} {name} is {shown(one[name].value)}, the commit says nothing of it"
+                yield f"{section} {name} is {shown(one[name].value)}, the {who} says nothing of it"
             elif name not in one:
-                yield f"{section} {name} is missing, the commit says {shown(other[name].value)}"
+                yield f"{section} {name} is missing, the {who} says {shown(other[name].value)}"
             elif not _same(one[name], other[name]):
-                yield _differs(section, name, one[name], other[name])
+                yield _differs(who, section, name, one[name], other[name])
     if written.breaks != found.breaks:
-        yield f"it names {len(written.breaks)} breaks of the chain, the commit has {len(found.breaks)} or others"
+        yield f"it names {len(written.breaks)} breaks of the chain, the {who} has {len(found.breaks)} or others"
+
+
+def but_for_runs(certificate: Certificate) -> Certificate:
+    """The certificate without what a run of MLflow said, for where the run cannot be asked again."""
+    kept = {
+        section: {name: fact for name, fact in facts.items() if not fact.path.startswith(RUNS)}
+        for section, facts in certificate.facts.items()
+    }
+    breaks = tuple(each for each in certificate.breaks if not each.startswith(RUN))
+    return Certificate(certificate.commit, certificate.model, kept, breaks)
 
 
 def shown(value: Value) -> str:
@@ -172,10 +191,10 @@ def place(fact: Fact) -> str:
     return f"{fact.path}:{fact.key}" if fact.key else fact.path
 
 
-def _differs(section: str, name: str, one: Fact, other: Fact) -> str:
+def _differs(who: str, section: str, name: str, one: Fact, other: Fact) -> str:
     if _canonical(one.value) == _canonical(other.value):
         return f"{section} {name} is said to be read at {place(one)} ({one.blob[:7]}), it stands at {place(other)}"
-    return f"{section} {name} is {shown(one.value)[:200]}, the commit says {shown(other.value)[:200]} ({place(other)})"
+    return f"{section} {name} is {shown(one.value)[:200]}, the {who} says {shown(other.value)[:200]} ({place(other)})"
 
 
 def _same(one: Fact, other: Fact) -> bool:

@@ -51,7 +51,7 @@ delta: {sales: {uri: s3://lake/sales, version: 12}}
 feast: {customer: {view: customer_features}}
 sql: {orders: {uri: "postgresql://me:secret@dwh/shop", snapshot: 2024-05-01}}
 container: registry.example.org/train@sha256:%s
-mlflow: {tracking_uri: "https://mlflow.example.org", run_id: 1234abcd}
+mlflow: {tracking_uri: "https://mlflow.example.org"}
 """ % ("a" * 64)
 ARTIFACTS = """\
 artifacts:

@@ -86,7 +86,7 @@ def test_the_certificate_says_how_the_model_was_made_and_where_each_fact_was_rea
     assert "secret" not in str(values)
     assert values["environment"]["package:pandas"]
     assert str(values["environment"]["container"]).startswith("registry.example.org/train@sha256:")
-    assert values["tracking"]["mlflow.run_id"] == "1234abcd"
+    assert values["tracking"]["mlflow.tracking_uri"] == "https://mlflow.example.org"
     alpha = made.section("parameters")["params.yaml:train.alpha"]
     assert alpha[1:] == ("dvc.lock", "stages.train.params.params.yaml.train.alpha", pipeline.rev("v1:dvc.lock"))
     assert made.section("parameters")["params.yaml:seed"][1:] == ("params.yaml", "seed", pipeline.rev("v1:params.yaml"))

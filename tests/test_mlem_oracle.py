@@ -105,6 +105,26 @@ def test_mlem_follows_the_link_we_write_to_a_pickle_we_saved(lab: Lab) -> None:
 
 
 @pytest.mark.usefixtures("same_sklearn")
+def test_links_that_mlem_wrote_are_pinned_and_predict_the_same(lab: Lab, made: Repo) -> None:
+    reg = make_registry(lab)
+    mlem(reg.path, lab, LINK, "lr", str(made.path), "cost.mlem")
+    (found,) = registry.import_mlem(reg.path).files
+    assert (found.kind, found.artifact, found.pinned, found.format) == ("link", "cost", False, None)
+    assert any("it has no rev" in each for each in found.needs)
+    text = (reg.path / "cost.mlem").read_text()
+    reg.write({"cost.mlem": f"{text}rev: v1\n"})
+    (found,) = registry.import_mlem(reg.path, write=True, force=True).files
+    assert (found.wrote, found.format) == ("cost.mlem", "sklearn, simple_pickle")
+    assert mlem(reg.path, lab, PARSE, "cost.mlem").startswith('["MlemLink", "lr.mlem"'), "MLEM reads it still"
+    reg.git("add", "--all")
+    reg.commit()
+    reg.tag("cost@v1.0.0")
+    assert slope(registry.load("cost", project=reg.path)) == 4.0
+    (model, _) = registry.import_mlem(made.path).files
+    assert (model.path, model.kind, model.format) == ("lr.mlem", "model", "sklearn, simple_pickle")
+
+
+@pytest.mark.usefixtures("same_sklearn")
 @pytest.mark.parametrize("name", ["lr", "plain"])
 def test_a_model_that_mlem_wrote_is_linked_and_predicts_the_same(lab: Lab, made: Repo, name: str) -> None:
     reg = make_registry(lab)

@@ -23,6 +23,8 @@ from lab import Lab, Repo
 from linked import ROWS, commit_version, link_of, make_registry
 
 import registry
+from registry.api.mlflow_export import export_mlflow
+from registry.api.mlflow_import import import_mlflow
 from registry.errors import Refused
 from registry.formats.calling import InvalidArguments
 
@@ -44,6 +46,10 @@ for slope in (1.0, 2.0):
     model = LinearRegression(fit_intercept=False).fit(rows, rows["x"] * slope)
     signature = infer_signature(rows, model.predict(rows))
     with mlflow.start_run() as run:
+        mlflow.log_params({"slope": slope})
+        mlflow.log_metrics({"r2": slope / 2})
+        mlflow.set_tag("mlflow.source.git.commit", "c" * 40)
+        mlflow.log_input(mlflow.data.from_pandas(rows, name="rows"), context="training")
         options = {"signature": signature, "pip_requirements": [f"scikit-learn=={sklearn.__version__}"], "input_example": rows}
         made[f"sklearn{slope:.0f}"] = run.info.run_id
         mlflow.sklearn.log_model(model, name="model", registered_model_name="cost", **options)
@@ -235,3 +241,67 @@ def test_a_deleted_run_is_refused_until_it_is_restored(lab: Lab, real: Real) -> 
     finally:
         client(real).restore_run(real.runs["sklearn2"])
     assert load(reg).predict(ROWS)[1] == pytest.approx(2.0)
+
+
+def test_what_a_run_says_stands_in_the_certificate(lab: Lab, real: Real) -> None:
+    reg = linked(lab, real, "models/cost/2")
+    made = registry.lineage_of("m", reg.path).certificate
+    assert made.section("parameters")["slope"].value == "2.0"
+    assert made.section("metrics")["r2"].value == 1.0
+    assert made.section("tracking")["mlflow.commit"].value == "c" * 40
+    assert made.section("identity")["author"].value
+    assert made.section("identity")["time"].key == "info.end_time"
+    assert made.section("framework")["package"].value == "sklearn"
+    data = made.section("data")["rows"].value
+    assert isinstance(data, dict)
+    assert data["context"] == "training"
+    assert data["digest"]
+    assert made.breaks == ()
+    client(real).log_metric(real.runs["sklearn2"], "r2", 0.25)
+    try:
+        found = [each.message for each in registry.check(reg.path).findings if each.id == "lineage-complete"]
+        assert [each.partition(" (")[0] for each in found] == ["metrics r2 is 1.0, the run says 0.25"]
+    finally:
+        client(real).log_metric(real.runs["sklearn2"], "r2", 1.0)
+
+
+def test_registered_models_are_taken_over_with_stages_and_aliases_and_mirrored(lab: Lab, real: Real) -> None:
+    api = client(real)
+    api.transition_model_version_stage("cost", "1", "Staging")
+    api.transition_model_version_stage("cost", "2", "Production")
+    reg = make_registry(lab)
+    dry = import_mlflow(real.url, project=reg.path, models=["cost"], dry_run=True)
+    done = import_mlflow(real.url, project=reg.path, models=["cost"])
+    assert (
+        [each.version for each in done.registered] == [each.version for each in dry.registered] == ["v1.0.0", "v2.0.0"]
+    )
+    assert {(each.stage, each.version) for each in done.assigned} == {
+        ("staging", "v1.0.0"), ("production", "v2.0.0"), ("champion", "v1.0.0"),
+    }  # fmt: skip
+    assert done.left_out == []
+    reg.git("merge", "--quiet", "import/mlflow")
+    emptied()
+    for stage, slope in (("champion", 1.0), ("staging", 1.0), ("production", 2.0)):
+        assert registry.load("cost", stage=stage, project=reg.path).predict(ROWS)[1] == pytest.approx(slope)
+    assert {each.severity for each in registry.check(reg.path).findings} <= {"skip"}
+    again = import_mlflow(real.url, project=reg.path, models=["cost"])
+    assert (again.registered, again.assigned, again.known) == ([], [], 2)
+    registry.assign("cost", "champion", version="v2.0.0", project=reg.path)
+    mirrored = export_mlflow(real.url, project=reg.path)
+    assert {(each.stage, each.number, each.before) for each in mirrored.set} == {
+        ("champion", 2, 1), ("production", 2, None), ("staging", 1, None),
+    }  # fmt: skip
+    assert int(api.get_model_version_by_alias("cost", "champion").version) == 2
+    assert export_mlflow(real.url, project=reg.path).set == []
+    for alias in ("production", "staging"):
+        api.delete_registered_model_alias("cost", alias)
+    api.set_registered_model_alias("cost", "champion", 1)
+
+
+def test_every_registered_model_of_a_real_server_is_listed(lab: Lab, real: Real) -> None:
+    api = client(real)
+    api.create_registered_model("no artifact name")
+    api.create_registered_model("empty")
+    done = import_mlflow(real.url, project=make_registry(lab).path, dry_run=True)
+    assert {each.artifact for each in done.registered} >= {"cost"}
+    assert {each.what for each in done.left_out} == {"no artifact name"}

@@ -43,10 +43,27 @@ class Tracking(ThreadingHTTPServer):
     def source(self) -> str:
         return f"mlflow+{self.url}"
 
-    def run(self, run_id: str = RUN, commit: str | None = COMMIT) -> None:
-        tags = [{"key": "mlflow.source.git.commit", "value": commit}] if commit else []
+    def run(self, run_id: str = RUN, commit: str | None = COMMIT, **said: float | str) -> None:
+        """A finished run; numbers among `said` are its metrics, texts its parameters."""
+        tags = {"mlflow.user": "dana", "mlflow.source.name": "train.py"} | (
+            {"mlflow.source.git.commit": commit} if commit else {}
+        )
         info = {"run_id": run_id, "artifact_uri": f"{self.root}/{run_id}/artifacts", "lifecycle_stage": "active"}
-        self.runs[run_id] = {"info": info, "data": {"tags": tags}, "outputs": {"model_outputs": []}}
+        info |= {
+            "status": "FINISHED",
+            "run_name": "first",
+            "start_time": 1_700_000_000_000,
+            "end_time": 1_700_000_060_000,
+        }
+        data: dict[str, Any] = {"tags": [{"key": key, "value": value} for key, value in tags.items()]}
+        for key, value in said.items():
+            kind = "params" if isinstance(value, str) else "metrics"
+            data.setdefault(kind, []).append({"key": key, "value": value})
+        dataset = {"name": "sales", "digest": "1a2b3c4d", "source_type": "local", "source": "s3://u:pw@lake/sales.csv"}
+        read = [{"dataset": dataset, "tags": [{"key": "mlflow.data.context", "value": "training"}]}]
+        self.runs[run_id] = {
+            "info": info, "data": data, "inputs": {"dataset_inputs": read}, "outputs": {"model_outputs": []},
+        }  # fmt: skip
 
     def log_model(self, name: str, files: dict[str, bytes], run_id: str = RUN) -> str:
         """As MLflow 3 does: a logged model, which the run names."""
@@ -69,8 +86,22 @@ class Tracking(ThreadingHTTPServer):
         self.files |= {f"{uri.removeprefix('mlflow-artifacts:/')}/{name}": data for name, data in files.items()}
 
     def register(self, name: str, version: str, source: str, run_id: str = RUN) -> None:
-        said = {"name": name, "version": version, "source": source, "run_id": run_id, "status": "READY"}
+        said: dict[str, Any] = {"name": name, "version": version, "source": source, "run_id": run_id, "status": "READY"}
+        said |= {"current_stage": "None", "user_id": "dana", "creation_timestamp": 1_700_000_000_000 + int(version)}
         self.versions[name, version] = said
+
+    def place(self, name: str, version: str, stage: str, updated: int) -> None:
+        """A legacy stage."""
+        self.versions[name, version] |= {"current_stage": stage, "last_updated_timestamp": updated}
+
+    def model(self, name: str) -> dict[str, Any] | None:
+        """A registered model."""
+        if not any(known == name for known, _ in self.versions):
+            return None
+        aliases = [
+            {"alias": alias, "version": number} for (model, alias), number in self.aliases.items() if model == name
+        ]
+        return {"name": name, **({"aliases": aliases} if aliases else {})}
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -90,6 +121,17 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.answer(404, {"error_code": "RESOURCE_DOES_NOT_EXIST"})
 
+    def do_POST(self) -> None:
+        said = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.asked.append((self.path, dict(self.headers)))
+        if self.server.password and self.headers.get("Authorization") != self.server.password:
+            self.answer(401, {})
+        elif self.path == f"{API}registered-models/alias" and (said["name"], said["version"]) in self.server.versions:
+            self.server.aliases[said["name"], said["alias"]] = said["version"]
+            self.answer(200, {})
+        else:
+            self.answer(404, {"error_code": "RESOURCE_DOES_NOT_EXIST"})
+
     def found(self, endpoint: str, query: dict[str, str]) -> dict[str, Any] | None:
         server = self.server
         if endpoint == "runs/get" and query["run_id"] in server.runs:
@@ -99,6 +141,16 @@ class Handler(BaseHTTPRequestHandler):
             return {"model_version": server.versions[query["name"], number]}
         if endpoint == "model-versions/get" and (query["name"], query["version"]) in server.versions:
             return {"model_version": server.versions[query["name"], query["version"]]}
+        if endpoint == "registered-models/get" and (model := server.model(query["name"])):
+            return {"registered_model": model}
+        if endpoint == "registered-models/search":  # one a page, as any server may
+            names = sorted({name for name, _ in server.versions})
+            at = int(query.get("page_token", 0))
+            more = {"next_page_token": str(at + 1)} if at + 1 < len(names) else {}
+            return {"registered_models": [server.model(name) for name in names[at : at + 1]], **more}
+        if endpoint == "model-versions/search":
+            name = query["filter"].removeprefix("name=")[1:-1]
+            return {"model_versions": [each for (known, _), each in reversed(server.versions.items()) if known == name]}
         if endpoint == "artifacts/list":
             return self.listing(f"{server.runs[query['run_id']]['info']['artifact_uri']}/", query.get("path", ""))
         if endpoint.startswith("logged-models/"):

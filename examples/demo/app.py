@@ -1,4 +1,4 @@
-"""An application that knows one thing, the registry's URL: `python app.py URL`.
+"""An application that knows one thing, the registry's URL: `python app.py URL [NAME]`.
 
 For every line of JSON on standard input, `{"columns": [...], "data": [[...], ...]}`, it loads what `prod` holds now and
 prints its predictions as a line of JSON. It never restarts: a promotion or a rollback reaches it with its next request.
@@ -13,9 +13,10 @@ import pandas as pd
 
 import registry
 
+url, name = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else "cost_predictor"
 for line in sys.stdin:
     try:
-        model = registry.load("cost_predictor", stage="prod", project=sys.argv[1])
+        model = registry.load(name, stage="prod", project=url)
     except registry.RegistryError as error:
         print(json.dumps({"error": str(error)}), flush=True)
         continue

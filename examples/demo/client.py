@@ -18,9 +18,9 @@ HERE = Path(__file__).resolve().parent
 class App:
     """The application as it runs elsewhere: a process that was told the registry's URL and nothing more."""
 
-    def __init__(self, story: Story, url: str, cache: Path) -> None:
+    def __init__(self, story: Story, url: str, cache: Path, *name: str) -> None:
         environment = {**story.environment, "REGISTRY_CACHE_DIR": str(cache)}
-        self.process = subprocess.Popen([sys.executable, str(HERE / "app.py"), url], cwd=HERE, env=environment,
+        self.process = subprocess.Popen([sys.executable, str(HERE / "app.py"), url, *name], cwd=HERE, env=environment,
                                         text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # fmt: skip
 
     def ask(self, columns: Sequence[str], rows: Sequence[Sequence[float]]) -> Any:

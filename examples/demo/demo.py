@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from chapters import NAME, Demo
@@ -63,13 +63,13 @@ def tell(story: Story, output: Path, url: str) -> None:
         demo.refuse(app, fresh)
 
 
-def prepare(output: Path) -> None:
-    """Empty the output folder and put two empty repositories on the server."""
+def prepare(output: Path, names: Sequence[str]) -> None:
+    """Empty the output folder and put empty repositories on the server."""
     shutil.rmtree(output, ignore_errors=True)
     for folder in ("server", "clones"):
         (output / folder).mkdir(parents=True)
     isolate(output)
-    for name in ("cost-prediction", "model-registry"):
+    for name in names:
         subprocess.run(["git", "init", "--quiet", "--bare", str(output / "server" / f"{name}.git")], check=True)
 
 
@@ -120,7 +120,7 @@ def main() -> int:
     output = Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else OUTPUT
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        prepare(output)
+        prepare(output, ("cost-prediction", "model-registry"))
         story = Story(os.environ)
         with served(output) as url:
             print(f"All that follows is made below {output}; git is served at {url}")

@@ -13,7 +13,7 @@ from functools import partial
 
 from registry import cache, external, mlmodel
 from registry.api.auditing import audited
-from registry.api.linking import digest, read_model
+from registry.api.modelreading import digest, read_model
 from registry.api.resident import FILE, keep_description
 from registry.api.resolving import Resolved
 from registry.cache.files import VerifiedFile, kept

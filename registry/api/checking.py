@@ -212,7 +212,7 @@ def _certified(subject: Subject, commit: str) -> set[str]:
 
 
 def _read(source: Source, commit: str, path: str) -> Model:
-    from registry.api.linking import read_model  # what reads models is imported while their sources are asked
+    from registry.api.modelreading import read_model  # what reads models is imported while their sources are asked
 
     return read_model(source, commit, path)
 

@@ -46,6 +46,8 @@ class Options:
     author_email: str | None = None
     sign: bool | None = None
     """Whether tags are signed: none means as the user's git settings say (`tag.gpgSign`)."""
+    trailers: Mapping[str, str] = field(default_factory=dict)
+    """Further trailers of the tag's message, each of one line."""
 
 
 class NewTag(NamedTuple):

@@ -63,7 +63,7 @@ def registration(
     """The tag that registers `version` at `commit`; its message says where the bump was `forced`."""
     name = TagName(now.artifact.name, REGISTRATION, version, None, None)
     message = options.message or f"Registering artifact {now.artifact.name} version {version}"
-    lines = {"Version": version, **({"Forced": "version-bump"} if forced else {})}
+    lines = {"Version": version, **({"Forced": "version-bump"} if forced else {}), **options.trailers}
     return now.tag(name, commit, message, lines, numbered=numbered, links=True)
 
 

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from registry import cache
 from registry.annotations import CONFIG, INDEX, LIMIT, load, parse_config, parse_index
-from registry.api.linking import EXTENSION, Model, metafile_paths, pins, read_model
+from registry.api.modelreading import EXTENSION, Model, metafile_paths, pins, read_model
 from registry.api.project import Project
 from registry.api.writing import write_file
 from registry.cache.files import kept

@@ -141,7 +141,8 @@ def _stage_tag(
     name = TagName(now.artifact.name, kind, None, stage, None)
     named = {"Version": label} if semver.is_version(label) else {}
     return now.tag(
-        name, commit, message, {**named, **{key.replace("_", "-"): text for key, text in trailers.items()}},
+        name, commit, message,
+        {**named, **{key.replace("_", "-"): text for key, text in trailers.items()}, **options.trailers},
         numbered=options.simple is not True, links=kind == ASSIGNMENT,
     )  # fmt: skip
 

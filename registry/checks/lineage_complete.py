@@ -10,7 +10,7 @@ from registry.checks.rule import Unjudged
 from registry.checks.subject import Subject, said
 from registry.errors import RegistryError
 from registry.findings import WARNING, Finding
-from registry.lineage import Certificate, certificate_path, differences, dump, parse
+from registry.lineage import UNASKED, Certificate, but_for_runs, certificate_path, differences, dump, parse
 from registry.provenance import collect
 
 MOST = 10
@@ -30,15 +30,22 @@ class LineageComplete:
         pins = subject.pins
         if subject.name is None:
             raise Unjudged("no artifact has its link at this path: see name-valid")
-        if subject.link.tracked and subject.lineage is None:
-            return  # of a tracking server `registry link` writes none
         path = certificate_path(subject.name)
         written = self._written(subject, path)
         if not isinstance(written, Certificate):
             yield written
             return
-        found = collect(subject.source.source, pins.commit, subject.model, project=subject.address, revision=pins.rev)
-        unlike = list(differences(written, found))
+        found = collect(
+            subject.source.source,
+            pins.commit,
+            subject.model,
+            project=subject.address,
+            revision=pins.rev,
+            policy=subject.policy,
+        )
+        unasked = [each for each in found.breaks if each.startswith(UNASKED)]
+        both = (but_for_runs(written), but_for_runs(found)) if unasked else (written, found)
+        unlike = list(differences(*both))
         for each in islice(unlike, MOST):
             yield subject.finding(self, each)._replace(path=path)
         if not unlike and subject.lineage is not None and subject.lineage.data != dump(written).encode():
@@ -49,7 +56,10 @@ class LineageComplete:
             yield subject.finding(self, f"{len(unlike) - MOST} facts more differ")._replace(path=path)
         fix = "run the pipeline (`dvc repro`), commit what it wrote, tag that commit and link it"
         for each in found.breaks:
-            yield subject.finding(self, f"the chain is broken: {each}", fix)._replace(path=path)
+            if each not in unasked:
+                yield subject.finding(self, f"the chain is broken: {each}", fix)._replace(path=path)
+        for each in unasked:
+            yield subject.unjudged(self, each)._replace(path=path)
 
     def _written(self, subject: Subject, path: str) -> Certificate | Finding:
         file = subject.lineage

@@ -77,7 +77,7 @@ def verify(*, as_json: bool) -> int:
     return 1 if bad else 0
 
 
-@click.command("export")
+@click.command("NAMES")
 @click.argument("names", nargs=-1, required=True, shell_complete=options.names)
 @click.option("-o", "--output", required=True, metavar="FILE", type=click.Path(dir_okay=False), help="The bundle.")
 @click.option("--version", "versions", multiple=True, help="Only this version; may be repeated.")
@@ -98,11 +98,14 @@ def export(names: tuple[str, ...], output: str, versions: tuple[str, ...], repo:
     _tell(done, as_json=as_json)
 
 
-@click.command("import")
+@click.command("FILE")
 @click.argument("bundle", type=click.Path(dir_okay=False))
 @options.as_json
 def import_(bundle: str, *, as_json: bool) -> None:
-    """Take a BUNDLE of `registry export` into the cache: its artifacts then load offline by the registry's URL."""
+    """Take a BUNDLE of `registry export` into the cache.
+
+    Its artifacts then load offline by the registry's URL.
+    """
     from registry.api.bundling import import_bundle
 
     with Transfers() as progress:

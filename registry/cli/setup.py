@@ -122,8 +122,11 @@ def link(
         return
     click.echo(f"wrote {os.path.relpath(done.path)}")
     _tell_pins(done)
+    from registry.lineage import UNASKED
+
     for each in done.certificate.breaks if done.certificate else ():
-        click.echo(f"warning: the chain back to the data is broken: {each}", err=True)
+        said = each if each.startswith(UNASKED) else f"the chain back to the data is broken: {each}"
+        click.echo(f"warning: {said}", err=True)
 
 
 def _tell_pins(done: Linked) -> None:

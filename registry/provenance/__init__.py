@@ -2,7 +2,7 @@
 
 `registry link` writes what `collect` gives, `registry check` (`lineage-complete`) collects it anew and compares. A file
 of the source that cannot be read is a sentence among the certificate's breaks, never an error: the model itself is
-sound. MLflow is not asked: what `lineage.yaml` says of a run is taken as said.
+sound. MLflow is asked over REST (`registry.provenance.runs`), for a link to it and where `lineage.yaml` names a run.
 """
 
 from __future__ import annotations
@@ -16,13 +16,15 @@ from registry.git.batch import Batch
 from registry.git.source import Source
 from registry.lineage import MOST, Certificate, Fact
 from registry.metafile import Metafile
+from registry.policy import Policy
 from registry.provenance import chain as chains
-from registry.provenance import declared
+from registry.provenance import declared, runs
 from registry.provenance.chain import Chain, scalar_text
 from registry.provenance.described import features, framework, identity, packages, parents
 from registry.provenance.reading import Files
 from registry.provenance.stages import Pipelines, pipelines
 from registry.stores import Held
+from registry.stores.mlflow import TrackedSource
 
 Sections = dict[str, dict[str, Fact]]
 
@@ -51,11 +53,17 @@ class Model(Protocol):
         ...
 
 
-def collect(source: Source, commit: str, model: Model, *, project: str, revision: str) -> Certificate:
+def collect(
+    source: Source, commit: str, model: Model, *, project: str, revision: str, policy: Policy | None = None
+) -> Certificate:
     """The certificate of a model at a commit that was brought; `project` and `revision` as the link says them.
 
-    Raises `RegistryError`, `GitError` where the source's objects cannot be had.
+    The policy says which tracking servers may be asked for a run that `lineage.yaml` names. Raises `RegistryError`,
+    `GitError` where the source's objects cannot be had.
     """
+    if isinstance(source, TrackedSource):
+        tracked, doubts = runs.of_model(source, model, project, revision)
+        return _bounded(commit, scalar_text(model.path), tracked, doubts)
     if source.mirror is not None:
         source.mirror.ensure()
     with Batch(source.path) as batch:
@@ -73,7 +81,9 @@ def collect(source: Source, commit: str, model: Model, *, project: str, revision
             | packages(meta, path, model.blob),
         }
         faults = [*said.faults, *_pipeline(sections, files, said, found, _md5s(model))]
-        faults += _declared(sections, files, [commit, *parents(body)])
+        near = [commit, *parents(body)]
+        faults += _declared(sections, files, near)
+    faults += runs.declared_run(sections, near, policy or Policy())
     return _bounded(commit, path, sections, faults)
 
 

@@ -65,8 +65,13 @@ def declared(text: Text) -> Named:
     if run is not None:
         run.rest(_MLFLOW, strict=True)
         for key, place in run.items():
-            found[TRACKING][f"mlflow.{key}"] = _fact(redacted(place.text()), text, f"mlflow.{key}")
+            found[TRACKING][f"mlflow.{key}"] = _fact(without_user(place.text()), text, f"mlflow.{key}")
     return found
+
+
+def without_user(url: str) -> str:
+    """A URL without whoever is named before its host: the user's own credentials are used."""
+    return redacted(url).replace("://***@", "://")
 
 
 def environment(files: Files, folder: str = "") -> dict[str, Fact]:

@@ -91,6 +91,8 @@ def _graph(title: str, certificate: Certificate) -> tuple[list[str], list[tuple[
         reader, maker = value.get("read_by"), value.get("made_by")
         if reader:
             edges[item, node("stage", str(reader), f"stage {reader}")] = None
+        elif "context" in value:  # a data set of an MLflow run, which knows no stages
+            edges[item, model] = None
         if maker:
             edges[node("stage", str(maker), f"stage {maker}"), item] = None
         if value.get("origin"):

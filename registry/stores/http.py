@@ -128,6 +128,18 @@ def size(asked: Get, *, extra: str = "http") -> int | None:
         return int(said) if said.isascii() and said.isdigit() and not response.headers.get("Content-Encoding") else None
 
 
+def post(asked: Get, value: object, *, extra: str = "http") -> None:
+    """Send JSON, once: it is not tried again, and no redirect is followed. Raises as `get`."""
+    library(extra, asked.where)
+    offline.require("nothing can be changed there", asked.where)
+    require_safe(asked.url, asked.where)
+    credentials = {} if asked.netrc else {"auth": _no_credentials}
+    options = {"json": value, "headers": dict(asked.headers), **credentials}
+    with opened(extra, asked.where) as session, send(session, "POST", asked.url, asked.where, **options) as response:
+        if response.status_code not in _GIVEN:
+            raise failure(response, asked.where)
+
+
 def send(session: Session, method: str, url: str, where: str, **options: Any) -> Any:
     """One request, its body not yet read and no redirect followed. Raises `Transient` where there is no answer."""
     import requests

@@ -19,7 +19,7 @@ from urllib.parse import quote, urlencode
 from registry.cache.transfer import Stream, retrying
 from registry.containment import contained
 from registry.errors import Refused, RegistryError
-from registry.stores.http import Get, get, origin
+from registry.stores.http import Get, get, origin, post
 from registry.urls import TRACKED
 
 LARGEST = 1 << 23
@@ -65,6 +65,11 @@ class Server:
         if not isinstance(found, dict):
             raise RegistryError("the answer is no JSON of a tracking server", where, "check the address of the server")
         return found
+
+    def tell(self, endpoint: str, **said: str) -> None:
+        """Change something at the server. Raises `NotFound`, `RegistryError`."""
+        where = f"{self.where}: {' '.join((endpoint, *said.values()))}"
+        post(self._get(f"{self.url}/api/2.0/mlflow/{endpoint}", where), said)
 
     def open(self, path: str, offset: int) -> AbstractContextManager[Stream]:
         """An artifact that the server hands out itself (`mlflow-artifacts:`), from a byte on."""
