@@ -274,6 +274,7 @@ def test_only_the_wrapper_starts_processes() -> None:
     users = sorted(
         str(path.relative_to(package)) for path in package.rglob("*.py") if "import subprocess" in path.read_text()
     )
-    assert users == ["api/confining.py", "git/gh.py", "git/process.py"]  # the first starts Python, never git
+    # The first starts Python and the last ssh-keygen, never git.
+    assert users == ["api/confining.py", "git/gh.py", "git/process.py", "signing/keygen.py"]
     assert subprocess.run is not None
     assert os.devnull in " ".join(process.command(None, ["version"], hooks=False))

@@ -119,8 +119,7 @@ def test_every_key_is_read() -> None:
     assert [moment(each) for each in found.compromised.values()] == ["2026-03-01T00:00:00Z"]
     assert found.ledger == Ledger(86_400)
     assert found.workflows == (Workflow("mycompany/models", ".github/workflows/promote.yml", environment="prod"),)
-    assert found.notify is not None
-    assert [each.need("slack").text() for each in found.notify.elements()] == ["SLACK_WEBHOOK_URL"]
+    assert [(each.kind, each.address) for each in found.notify] == [("slack", "SLACK_WEBHOOK_URL")]
     dated, weekly = found.freeze
     assert (moment(dated.begin), moment(dated.end)) == ("2026-12-20T00:00:00Z", "2027-01-04T00:00:00Z")
     assert (dated.stages, dated.why) == (("prod",), "holidays")
@@ -292,7 +291,7 @@ def test_schema_and_parser_accept_every_example() -> None:
 
 def uncommented(text: str) -> list[str]:
     """The template with its commented keys, which must be right as well."""
-    return [re.sub(r"^# (?=(trusted_sources|roles|register|stages)\b|  )", "", line) for line in text.splitlines()]
+    return [re.sub(r"^# (?=(trusted_sources|card|roles|register|stages)\b|  )", "", line) for line in text.splitlines()]
 
 
 def test_the_template_names_its_schema_for_editors() -> None:
