@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from registry.api.doctor import doctor
     from registry.api.evaluating import evaluate
     from registry.api.firstsight import forget
+    from registry.api.gating import Gated, check_gates
     from registry.api.gto_import import import_gto
     from registry.api.holding import latest, which
     from registry.api.lineages import impact, lineage_of
@@ -59,6 +60,7 @@ _HOMES = {
     "api.evaluating": ("evaluate",),
     "api.firstsight": ("forget",),
     "api.gto_import": ("import_gto",),
+    "api.gating": ("Gated", "check_gates"),
     "api.lineages": ("impact", "lineage_of"),
     "api.linking": ("link",),
     "api.loading": ("fetch", "load"),
@@ -93,6 +95,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "Finding",
+    "Gated",
     "GitError",
     "InvalidArguments",
     "InvalidResult",
@@ -113,6 +116,7 @@ __all__ = [
     "assign",
     "candidates",
     "check",
+    "check_gates",
     "check_lock",
     "check_ref",
     "checkenv",

@@ -239,6 +239,12 @@ def _order(act: Act, stage: Stage) -> Iterator[Reason]:
         yield Reason("held-too-short", what, "wait")
 
 
+def held_for(act: Act, gate: Held) -> GateResult:
+    """What the history says of the gate `held`."""
+    held = _seconds(act, gate.stage)
+    return GateResult(gate.key, held is not None and held >= gate.minimum, f"held for {duration(held or 0)}")
+
+
 def _seconds(act: Act, stage: str) -> int | None:
     """For how long the version was in a stage, altogether; none where it never was."""
     found = [each for each in act.history if each.stage == stage and each.since <= act.now]
@@ -254,9 +260,9 @@ def _frozen(act: Act, policy: Policy, stage: Stage) -> Iterator[Reason]:
 def _gates(act: Act, stage: Stage, results: dict[str, GateResult]) -> Iterator[Reason]:
     for gate in stage.required_gates:
         if isinstance(gate, Held):
-            held = _seconds(act, gate.stage)
-            if held is None or held < gate.minimum:
-                yield Reason("gate-failed", f"{gate.key}: held for {duration(held or 0)}", "hold it there for longer")
+            held = held_for(act, gate)
+            if not held.passed:
+                yield Reason("gate-failed", f"{gate.key}: {held.message}", "hold it there for longer")
         elif gate.key not in results:
             yield Reason("gate-not-run", f"{gate.key} was not run", "run the gates")
         elif not results[gate.key].passed:

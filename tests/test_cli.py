@@ -254,6 +254,7 @@ def test_json_of_every_command_is_json(lab: Lab) -> None:
         ("impact", "--requirement", "scikit-learn>0"), ("ledger", "adopt"), ("load", "m", "--stage", "prod"),
         ("predict", "m", "--stage", "prod", "--data", "rows.csv"), ("fetch", "m", "-o", "out"), ("checkenv", "m"),
         ("lock", "m", "--stage", "prod"), ("cache", "info"), ("notify", "--tag", "m#prod#1"), ("policy", "explain"), ("consumers", "list"),
+        ("gates", "m", "--version", "v0.0.1", "--stage", "prod"),
         ("unassign", "m", "--stage", "staging"), ("deprecate", "m"), ("deregister", "m", "--version", "v0.0.1"),
     ]  # fmt: skip
     repo.write({"rows.csv": "y,x\n0,1\n"})

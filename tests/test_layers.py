@@ -21,6 +21,7 @@ LAYERS = (
     ("formats", "measures", "stores"),
     ("provenance",),
     ("checks",),
+    ("gates",),
     ("api",),
     ("", "notifying", "render"),  # the package itself is the front of `api`
     ("__main__", "cli", "templates"),

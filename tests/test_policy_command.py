@@ -229,12 +229,15 @@ def test_simulate_knows_a_version_that_was_deregistered_or_never_registered(gove
     assert (ran.code, "version v9.0.0 of 'm' is not registered" in ran.stderr) == (1, True)
 
 
-def test_simulate_lists_the_gates_that_it_takes_to_pass(governed: Repo) -> None:
+def test_simulate_runs_the_gates(governed: Repo) -> None:
     text = (HEAD + ROLES).replace("version: 1", "version: 2") + "stages: {prod: {gates: [card, held: {stage: prod}]}}\n"
     governed.commit({"policy.yaml": text})
     told = simulated(governed, *PROD)
-    assert [each.partition(":")[0] for each in told["assumed_gates"]] == ["card"]
-    assert [each["message"].partition(":")[0] for each in told["reasons"]] == ["held"]
+    assert [(each["gate"].partition(":")[0], each["passed"]) for each in told["gates"]] == [
+        ("card", False),
+        ("held", False),
+    ]
+    assert [each["message"].partition(":")[0] for each in told["reasons"]] == ["card", "held"]
 
 
 @pytest.mark.parametrize(

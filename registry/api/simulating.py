@@ -1,8 +1,8 @@
 """`policy simulate`: what would become of an act, from the registry's real tags and the policy of its default branch.
 
-Facts are those of the registry: which stages the version held and when, whether it stands, who registered it. What is
-not known before the act is assumed, and said to be: that the principal signs with a valid key, that approvals are bound
-to this version, that gates which nobody ran pass.
+Facts are those of the registry: which stages the version held and when, whether it stands, who registered it; the gates
+of the stage are run. What is not known before the act is assumed, and said to be: that the principal signs with a valid
+key, that approvals are bound to this version.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import time
 from dataclasses import dataclass, replace
 from os import PathLike
 
+from registry.api.gating import Gated, Step, run_gates
 from registry.api.governing import current_policy
 from registry.api.project import open_project, read_artifact
 from registry.errors import NotFound, RegistryError
-from registry.governance import ACTIVE, KINDS, STAGED, VALID, Act, Decision, GateResult, judge
+from registry.governance import ACTIVE, KINDS, STAGED, VALID, Act, Decision, judge
 from registry.names import require_stage
 from registry.policy import Policy
-from registry.policygates import Held
 from registry.state import Artifact
 from registry.tenure import tenures
 from registry.versions import require as require_version
@@ -30,16 +30,19 @@ class Simulation:
     act: Act
     decision: Decision
     policy: Policy
-    assumed: tuple[str, ...]
-    """Gates that were taken to pass, by key; nothing ran them."""
+    gated: Gated | None = None
+    """What became of the stage's gates, where the act is an assignment to a stage of the policy."""
 
 
-def simulate(proposed: Act, project: str | PathLike[str] = ".") -> Simulation:
+def simulate(
+    proposed: Act, project: str | PathLike[str] = ".", *, custom: bool = False, progress: Step | None = None
+) -> Simulation:
     """Judge an act that somebody would do now; nothing is written.
 
     `proposed` names it, its principals and the approvals it would have; its signature is taken to be valid, and what
-    the registry knows better (author, history, standing, time) is the registry's. Raises `NotFound` for an unknown
-    artifact or version, `Refused` where the policy cannot be read.
+    the registry knows better (author, history, standing, gates, time) is the registry's; `waived` holds where it says
+    so, or the limits of the stage are met. `custom` admits the programs in `scripts/checks` of the default branch.
+    Raises `NotFound` for an unknown artifact or version, `Refused` where the policy cannot be read.
     """
     kind, name, version, stage = proposed.kind, proposed.name, proposed.version, proposed.stage
     if kind not in KINDS:
@@ -60,9 +63,11 @@ def simulate(proposed: Act, project: str | PathLike[str] = ".") -> Simulation:
     known_of = facts(artifact, version, kind, stage, int(time.time()))
     real = {key: getattr(known_of, key) for key in ("authors", "history", "standing", "now")}
     act = replace(proposed, signature=VALID, **real)
-    assumed = _gates(policy, act) if kind == "assign" else ()
-    act = replace(act, gates=tuple(GateResult(key, passed=True) for key in assumed))
-    return Simulation(act, judge(act, policy), policy, assumed)
+    if kind != "assign" or stage is None or policy.stage(stage) is None:
+        return Simulation(act, judge(act, policy), policy)
+    gated = run_gates(opened, name, version, stage, policy, custom=custom, progress=progress)
+    act = replace(act, gates=gated.results, waived=act.waived or gated.waived)
+    return Simulation(act, judge(act, policy), policy, gated)
 
 
 def facts(artifact: Artifact, version: str, kind: str, stage: str | None, now: int) -> Act:
@@ -79,8 +84,3 @@ def facts(artifact: Artifact, version: str, kind: str, stage: str | None, now: i
     history = tuple(each for each in tenures(artifact) if each.version == version)
     authors = (author,) if author else ()
     return Act(kind, artifact.name, version, stage, authors=authors, now=now, history=history, standing=standing)
-
-
-def _gates(policy: Policy, act: Act) -> tuple[str, ...]:
-    stage = policy.stage(act.stage) if act.stage is not None else None
-    return () if stage is None else tuple(each.key for each in stage.required_gates if not isinstance(each, Held))

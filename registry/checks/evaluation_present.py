@@ -32,7 +32,7 @@ class EvaluationPresent:
         suites: list[tuple[Suite, str, str]] = []
         for file in listing.suites:
             try:
-                suites.append((_suite(file), file.path, hashlib.sha256(file.data).hexdigest()))
+                suites.append((read_suite(file), file.path, hashlib.sha256(file.data).hexdigest()))
             except RegistryError as error:
                 message = f"the suite cannot be read: {said(error)}"
                 yield Finding(
@@ -45,7 +45,8 @@ class EvaluationPresent:
             pins = {each: pin.sha256 for each, pin in link.artifacts.items()}
             for suite, path, sha256 in suites:
                 if suite.concerns(name) and not any(
-                    report.judges(link.metafile.sha256, pins, sha256) for report in _reports(listing, name, suite.name)
+                    report.judges(link.metafile.sha256, pins, sha256) and report.inputs.data_sha256 == suite.data.sha256
+                    for report in _reports(listing, name, suite.name)
                 ):
                     message = f"no report of suite {suite.name} on the linked model"
                     command = f"registry evaluate {name}@HEAD --suite {path}"
@@ -53,7 +54,8 @@ class EvaluationPresent:
                     yield Finding(self.id, self.severity, message, fix, name, file.path)
 
 
-def _suite(file: File) -> Suite:
+def read_suite(file: File) -> Suite:
+    """The suite in a file of the registry. Raises `RegistryError`."""
     if file.kind != FILE:
         raise RegistryError(f"it is {file.kind}", file.path, "make it a plain file")
     return parse_suite(file.data, file.path)
@@ -68,14 +70,23 @@ def _link(file: File) -> Link | None:
 
 def _reports(listing: Listing, name: str, suite: str) -> Iterator[Evaluation]:
     """The reports of one suite on one artifact; one that cannot be read counts for nothing."""
+    for _, found in reports(listing, name, suite):
+        if not isinstance(found, RegistryError) and found.candidate.name == name and found.suite == suite:
+            yield found
+
+
+def reports(listing: Listing, name: str, suite: str) -> Iterator[tuple[str, Evaluation | RegistryError]]:
+    """What stands where the reports of one suite on one artifact stand, by path."""
     from registry.evaluation import parse_report  # few registries have any
 
     folder, end = f"{REPORTS}/{in_tag(name)}/", f"/{suite}.json"
     for file in listing.reports:
-        if file.kind == FILE and file.path.startswith(folder) and file.path.endswith(end):
+        if file.path.startswith(folder) and file.path.endswith(end):
             try:
-                found = parse_report(file.data, file.path)
-            except RegistryError:
-                continue
-            if found.candidate.name == name and found.suite == suite:
-                yield found
+                yield file.path, parse_report(file.data, file.path) if file.kind == FILE else _no_file(file)
+            except RegistryError as error:
+                yield file.path, error
+
+
+def _no_file(file: File) -> RegistryError:
+    return RegistryError(f"it is {file.kind}", file.path, "make it a plain file")

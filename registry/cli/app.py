@@ -46,6 +46,7 @@ COMMANDS = {
         "latest": "which:latest",
         "history": "ask:history",
         "stages": "ask:stages",
+        "gates": "gates:gates",
         "check-ref": "ask:check_ref",
         "doctor": "ask:doctor",
         "verify": "setup:verify",

@@ -6,6 +6,8 @@ import click
 
 from registry.cli import options
 from registry.cli.app import FAILED
+from registry.cli.gates import custom_option
+from registry.cli.progress import Progress
 
 KINDS = (
     "register", "assign", "unassign", "rollback", "approve", "revoke", "deregister", "deprecate", "archive", "override",
@@ -80,6 +82,7 @@ def check(rev: str | None, base: str | None, repo: str, as_json: bool) -> int:
 @click.option("--reference", metavar="TEXT", help="The reference they give, such as a ticket.")
 @click.option("--reason", default="", metavar="TEXT", help="Why the rules are overridden.")
 @click.option("--waived", is_flag=True, help="Take the limits of `waive` to be met.")
+@custom_option
 @options.repo
 @options.as_json
 def simulate(
@@ -93,13 +96,14 @@ def simulate(
     reference: str | None,
     reason: str,
     waived: bool,
+    custom_checks: bool,
     repo: str,
     as_json: bool,
 ) -> int:
     """Say what would happen, and why; nothing is done. Exits with 1 where it would be refused.
 
-    The version, its history and its author are those of the tags, the policy that of the default branch. Taken for
-    granted are valid signatures, and gates, which are listed.
+    The version, its history and its author are those of the tags, the policy that of the default branch, whose gates
+    are run. Taken for granted are valid signatures.
 
     \b
     Example:  registry policy simulate cost_predictor --version v0.1.0 --stage prod --as dana@mycompany.com
@@ -121,7 +125,8 @@ def simulate(
         reason=reason,
         waived=waived,
     )
-    found = judged(proposed, repo)
+    with Progress("gates", quiet=as_json) as progress:
+        found = judged(proposed, repo, custom=custom_checks, progress=progress.step)
     if as_json:
         options.print_json(render.simulated_json(found))
     else:

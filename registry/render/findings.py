@@ -30,16 +30,16 @@ def _block(finding: Finding) -> str:
     place = finding.path or finding.ref or finding.artifact or ""
     if finding.path and finding.line:
         place = f"{finding.path}:{finding.line}"
-    lines = [f"{finding.severity}[{finding.id}] {_line(place)}".rstrip(), f"  {_line(finding.message)}"]
+    lines = [f"{finding.severity}[{finding.id}] {one_line(place)}".rstrip(), f"  {one_line(finding.message)}"]
     if finding.fix:
-        lines.append(f"  fix: {_line(finding.fix)}")
+        lines.append(f"  fix: {one_line(finding.fix)}")
     return "\n".join(lines)
 
 
 def _note(note: Finding) -> str:
-    return f"note[{note.id}] {_line(note.artifact or note.path or '')}: {_line(note.message)}"
+    return f"note[{note.id}] {one_line(note.artifact or note.path or '')}: {one_line(note.message)}"
 
 
-def _line(text: str) -> str:
+def one_line(text: str) -> str:
     """Text from a repository as one line: no file name or message begins a line of its own, or moves the cursor."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from registry.policy import LATER, Policy
 from registry.policystages import REQUIRED, Roles, Stage
 from registry.policytimes import duration
+from registry.render.gates import results_json, verdict_lines
 
 if TYPE_CHECKING:
     from registry.api.simulating import Simulation
@@ -111,12 +112,13 @@ def simulated(found: Simulation) -> Iterator[str]:
     if decision.approved_by:
         yield f"  approved by {', '.join(decision.approved_by)}"
     if decision.waived:
-        yield "  approvals are waived, as the limits of `waive` are taken to be met"
+        told = "are met" if found.gated is not None and found.gated.waived else "are taken to be met"
+        yield f"  approvals are waived, as the limits of `waive` {told}"
     if decision.overridden:
         yield f"  the rules would be overridden: {act.reason}"
     yield f"  policy version {found.policy.version}; author {', '.join(act.authors) or 'unknown'}, as the tag claims"
-    for key in found.assumed:
-        yield f"  assumed to pass, not run: gate {key}"
+    for result in found.act.gates:
+        yield from verdict_lines(result)
 
 
 def simulated_json(found: Simulation) -> dict[str, Any]:
@@ -133,7 +135,7 @@ def simulated_json(found: Simulation) -> dict[str, Any]:
         "act": {key: getattr(act, key) for key in ("kind", "name", "version", "stage", "authors", "standing", "now")},
         "principal": act.principals[0],
         "history": [each._asdict() for each in act.history],
-        "assumed_gates": list(found.assumed),
+        "gates": results_json(found.act.gates),
     }
 
 
