@@ -149,8 +149,11 @@ def parse_tag(ref: str, oid: str, kind: str, body: bytes, newest: int) -> Event 
     That the object it points at really is a commit is for the reader to ask git.
     """
     name = parse_name(ref)
-    if isinstance(name, BadTag):
-        return name
+    return name if isinstance(name, BadTag) else parse_named(name, ref, oid, kind, body, newest)
+
+
+def parse_named(name: TagName, ref: str, oid: str, kind: str, body: bytes, newest: int) -> Event | BadTag:
+    """Judge the object of a tag whose name was read, in this grammar or another, and says `name`."""
     judged = _event(name, ref, oid, body, newest) if kind == "tag" else _no_tag(kind)
     return judged if isinstance(judged, Event) else BadTag(ref, name.artifact, *judged)
 

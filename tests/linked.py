@@ -50,7 +50,7 @@ def slope(model: Any) -> float:
     return round(float(model.predict(pd.DataFrame({"x": [1.0], "y": [0.0]}))[0]), 6)
 
 
-class _Made:
+class Made:
     """A repository made once, by git, in a folder of its own that goes away with this process; tests get copies."""
 
     def __init__(self) -> None:
@@ -67,16 +67,16 @@ class _Made:
 
 
 @functools.cache
-def _source(files: frozenset[tuple[str, bytes]]) -> _Made:
-    made = _Made()
+def _source(files: frozenset[tuple[str, bytes]]) -> Made:
+    made = Made()
     made.repo.commit({"README.md": "a model\n", **dict(files)})
     made.repo.tag("v1")
     return made
 
 
 @functools.cache
-def _registry() -> _Made:
-    made = _Made()
+def _registry() -> Made:
+    made = Made()
     registry.init(made.repo.path)
     made.repo.commit({"README.md": "a registry\n"})
     return made

@@ -249,7 +249,7 @@ def test_json_of_every_command_is_json(lab: Lab) -> None:
     steps = [
         ("init",), ("check",), ("register", "m"), ("assign", "m", "--stage", "staging"),
         ("assign", "m", "--stage", "prod", "--version", "v0.0.1"), ("show",), ("show", "m"), ("which", "m", "prod"),
-        ("interface", "show", "m"), ("card", "init", "m"), ("latest", "m"), ("history",), ("stages",), ("check-ref", "m@v0.0.1"), ("doctor",), ("verify",), ("lineage", "m"),
+        ("interface", "show", "m"), ("card", "init", "m"), ("latest", "m"), ("history",), ("stages",), ("check-ref", "m@v0.0.1"), ("doctor",), ("verify",), ("request", "m", "--version", "v0.0.1", "--stage", "qa", "-m", "?"), ("approvals",), ("lineage", "m"),
         ("compare", "m", "v0.0.1", "."), ("diff", "m", "#prod", "HEAD"),
         ("impact", "--requirement", "scikit-learn>0"), ("ledger", "adopt"), ("load", "m", "--stage", "prod"),
         ("predict", "m", "--stage", "prod", "--data", "rows.csv"), ("fetch", "m", "-o", "out"), ("checkenv", "m"),
@@ -263,6 +263,7 @@ def test_json_of_every_command_is_json(lab: Lab) -> None:
     assert answers["predict"] == pytest.approx([1.0])
     assert answers["stages"] == ["prod", "staging"]
     assert set(NAMES) - answers.keys() == {
+        "approve",  # needs a key
         "completion",
         "evaluate",
         "export",

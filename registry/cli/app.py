@@ -38,6 +38,8 @@ COMMANDS = {
         "deregister": "record:deregister",
         "deprecate": "record:deprecate",
         "rollback": "record:rollback",
+        "request": "approve:request",
+        "approve": "approve:approve",
         "notify": "notify:notify",
     },
     "Ask": {
@@ -52,6 +54,7 @@ COMMANDS = {
         "verify": "setup:verify",
         "lineage": "lineage:lineage",
         "impact": "lineage:impact",
+        "approvals": "approve:approvals",
         "signers": "signers:signers",
         "ledger": "ledger:ledger",
         "consumers": "consumers:consumers",

@@ -1,4 +1,4 @@
-"""GitHub's own program `gh`, where a person has installed it and signed in: it opens pull requests, nothing else."""
+"""GitHub's own program `gh`, where a person has installed it and signed in: pull requests, and who reviewed a run."""
 
 from __future__ import annotations
 
@@ -35,6 +35,14 @@ def pull_request(path: str | PathLike[str], branch: str, base: str, title: str, 
         return Opened(said.splitlines()[0])
     made = _run(path, ["pr", "create", f"--head={branch}", f"--base={base}", f"--title={title}", f"--body={body}"])
     return Opened(made.splitlines()[-1]) if made else Opened(None, "`gh` could not open the pull request")
+
+
+def reviews(repository: str, run: int) -> str | None:
+    """What GitHub's API says of the reviews of a run's environments, as JSON; none where it cannot be asked.
+
+    https://docs.github.com/en/rest/actions/workflow-runs#get-the-review-history-for-a-workflow-run
+    """
+    return _run(".", ["api", f"repos/{repository}/actions/runs/{run}/approvals"])
 
 
 def _run(path: str | PathLike[str], args: Sequence[str]) -> str | None:

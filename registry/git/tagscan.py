@@ -69,6 +69,17 @@ def scan(
             gc.enable()
 
 
+def read_tags(
+    path: str | PathLike[str], patterns: list[str], objects: str | PathLike[str] | None = None
+) -> list[tuple[str, str, str, bytes]]:
+    """Tags of any grammar by patterns of refs: name, object id, type, and of a small tag object its bytes."""
+    place = _Place(path, path if objects is None else objects)
+    try:
+        return list(_read(place, patterns))
+    except _TooLarge:
+        return list(_read_small(place, patterns))
+
+
 def _checked(place: _Place, tags: Iterable[tuple[str, str, str, bytes]], newest: int) -> Scan:
     found = Scan([], [], [])
     for ref, oid, kind, body in tags:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import NamedTuple
@@ -19,6 +20,8 @@ from registry.git.process import OFFLINE, failure, run
 from registry.git.push import Pushed, push_refs
 from registry.tags import LARGEST, BadTag, Event, parse_tag
 
+Parse = Callable[[str, str, str, bytes, int], Event | BadTag]
+"""Judges a tag by its name, id, type, bytes and the latest accepted time."""
 NEAR = 60
 """How many seconds ahead of this machine's clock a tag may be dated to stand after the artifact's newest event."""
 _IDENT = re.compile(r"(?P<who>[^<>\n]+<[^<>\n]*>) (?P<time>\d+) (?P<zone>[+-]\d{4})")
@@ -64,17 +67,20 @@ def make(
     newest: int,
     *,
     sign: bool | None = None,
+    parse: Parse = parse_tag,
 ) -> Event:
-    """Write a tag object without a ref and read it back; `sign`, else the user's settings, says whether to sign it."""
+    """Write a tag object without a ref and read it back with `parse`; `sign`, else the user's settings, says whether
+    to sign it.
+    """
     try:
         text = message.encode()
     except UnicodeEncodeError:
         raise RegistryError("the message is not UTF-8", name, "write it in UTF-8") from None
     if _signs(path) if sign is None else sign:
-        return _make_signed(path, name, commit, text, who, newest)
+        return _make_signed(path, name, commit, text, who, partial(_read, newest=newest, parse=parse))
     body = f"object {commit}\ntype commit\ntag {name}\ntagger {who.line}\n\n".encode() + text
     oid = run(path, ["mktag"], stdin=body).out.decode().strip()
-    return _read(name, oid, body, newest)
+    return _read(name, oid, body, newest, parse)
 
 
 def _signs(path: str | PathLike[str]) -> bool:
@@ -84,7 +90,14 @@ def _signs(path: str | PathLike[str]) -> bool:
     return "true" in said.values()
 
 
-def _make_signed(path: str | PathLike[str], name: str, commit: str, text: bytes, who: Tagger, newest: int) -> Event:
+def _make_signed(
+    path: str | PathLike[str],
+    name: str,
+    commit: str,
+    text: bytes,
+    who: Tagger,
+    read: Callable[[str, str, bytes], Event],
+) -> Event:
     """Let `git tag` sign. It always makes a ref: here in a folder of its own, where nobody reads it.
 
     Git 2.39 ends well where an SSH key is missing, and leaves the tag unsigned: that is a failure here.
@@ -104,7 +117,7 @@ def _make_signed(path: str | PathLike[str], name: str, commit: str, text: bytes,
         except GitError as error:
             raise _keyless(error) from None
         oid = (aside / "refs" / "tags" / name).read_text().strip()
-    event = _read(name, oid, run(path, ["cat-file", "tag", oid]).out, newest)
+    event = read(name, oid, run(path, ["cat-file", "tag", oid]).out)
     if event.message.encode() == text:
         raise _keyless(failure(path, line, done))
     return event
@@ -125,10 +138,10 @@ _FORMATS = {
 """Settings of a bare repository whose object ids have so many hex digits."""
 
 
-def _read(name: str, oid: str, body: bytes, newest: int) -> Event:
+def _read(name: str, oid: str, body: bytes, newest: int, parse: Parse) -> Event:
     if len(body) > LARGEST:
         raise RegistryError(f"a tag of {len(body)} bytes, at most {LARGEST} are read", name, "write a shorter message")
-    event = parse_tag(name, oid, "tag", body, newest)
+    event = parse(name, oid, "tag", body, newest)
     if isinstance(event, BadTag):
         raise RegistryError(f"the tag would not be read back: {event.detail}", name, "check the clock and the identity")
     return event
@@ -192,10 +205,30 @@ def fetch_tags(path: str | PathLike[str], remote: str, artifact_in_tag: str, pro
     return {ref: oid for ref, oid in before.items() if after.get(ref) != oid}
 
 
+def fetch_new(path: str | PathLike[str], remote: str, prefix: str, protocols: str) -> None:
+    """Bring the remote's tags of a prefix that are not here; one that is here stays, whatever the remote calls so."""
+    spec = f"refs/tags/{prefix}*:refs/tags/{prefix}*"
+    flags = ["--no-tags", "--no-prune", "--quiet", "--no-write-fetch-head"]
+    line = ["-c", "fetch.fsckObjects=false", "fetch", *flags, "--end-of-options", remote, spec]
+    run(path, line, protocols=protocols, hooks=True, accept=(0, 1))  # 1: a tag stays as it is
+
+
 def _refs(path: str | PathLike[str], artifact_in_tag: str) -> dict[str, str]:
     patterns = [f"refs/tags/{artifact_in_tag}@*", f"refs/tags/{artifact_in_tag}#*", f"refs/tags/{artifact_in_tag}#*/**"]
     out = run(path, ["for-each-ref", "--format=%(refname) %(objectname)", *patterns], protocols=OFFLINE).out
     return dict(line.removeprefix("refs/tags/").split(" ") for line in out.decode("utf-8", "replace").splitlines())
 
 
-__all__ = ["GitError", "Pushed", "Tagger", "create", "fetch_tags", "make", "place", "push", "rehearse", "tagger"]
+__all__ = [
+    "GitError",
+    "Pushed",
+    "Tagger",
+    "create",
+    "fetch_new",
+    "fetch_tags",
+    "make",
+    "place",
+    "push",
+    "rehearse",
+    "tagger",
+]
