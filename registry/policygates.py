@@ -149,7 +149,8 @@ FORMATS = Record(
     Formats,
     {
         "pickle": Key(
-            OneOf(("pinned", "signed", "never")), "Which pickles may become a model: every pinned one, none, or none."
+            OneOf(("pinned", "signed", "never")),
+            "Which pickles may become a model: every pinned one, those whose events are signed, or none.",
         ),
         "skops_trusted": Key(
             Listed(_TYPE), "Types in skops files that are trusted beyond those of scikit-learn, numpy and scipy."

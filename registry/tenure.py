@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from registry.state import Artifact
-from registry.tags import ASSIGNMENT, REGISTRATION
+from registry.tags import ASSIGNMENT, REGISTRATION, Event
 
 
 class Tenure(NamedTuple):
@@ -28,32 +28,54 @@ class Tenure(NamedTuple):
         return max(0, (now if self.until is None else min(self.until, now)) - self.since)
 
 
-def tenures(artifact: Artifact) -> list[Tenure]:
-    """All tenures of an artifact, in order of their end, those that last at the end."""
-    ended: list[Tenure] = []
-    assigned: dict[str, list[str]] = {}
-    cancelled: set[str] = set()
-    holding: dict[str, tuple[str, int]] = {}
-    displaced = {event.ref for event in artifact.displaced}
-    for event in artifact.events:
-        time = artifact.effective.get(event.ref, event.time)
-        if event.stage is not None:
-            label = artifact.labels[event.ref]
-            held = assigned.setdefault(event.stage, [])
+class Course:
+    """Who held what so far, event by event."""
+
+    def __init__(self) -> None:
+        self._ended: list[Tenure] = []
+        self._by_version: dict[str, list[Tenure]] = {}
+        self._assigned: dict[str, list[str]] = {}
+        self._cancelled: set[str] = set()
+        self._holding: dict[str, tuple[str, int]] = {}
+
+    def take(self, event: Event, label: str | None, time: int) -> None:
+        """Go on with the next event, which concerns the version `label`; in the order in which events count."""
+        if event.stage is not None and label is not None:
+            held = self._assigned.setdefault(event.stage, [])
             if label in held:
                 held.remove(label)
             if event.kind == ASSIGNMENT:
                 held.append(label)
-        elif event.version is not None and event.ref not in displaced:
-            (cancelled.discard if event.kind == REGISTRATION else cancelled.add)(event.version)
-        for stage, labels in assigned.items():
-            now = next((label for label in reversed(labels) if label not in cancelled), None)
-            before = holding.get(stage)
+        elif event.version is not None:
+            (self._cancelled.discard if event.kind == REGISTRATION else self._cancelled.add)(event.version)
+        for stage, labels in self._assigned.items():
+            now = next((label for label in reversed(labels) if label not in self._cancelled), None)
+            before = self._holding.get(stage)
             if (before[0] if before else None) == now:
                 continue
             if before is not None:
-                ended.append(Tenure(stage, before[0], before[1], time))
-                del holding[stage]
+                ended = Tenure(stage, before[0], before[1], time)
+                self._ended.append(ended)
+                self._by_version.setdefault(before[0], []).append(ended)
+                del self._holding[stage]
             if now is not None:
-                holding[stage] = now, time
-    return [*ended, *(Tenure(stage, label, since, None) for stage, (label, since) in holding.items())]
+                self._holding[stage] = now, time
+
+    def of(self, version: str | None) -> list[Tenure]:
+        """Those of one version."""
+        lasting = (Tenure(stage, held, since, None) for stage, (held, since) in self._holding.items())
+        return [*self._by_version.get(version or "", ()), *(each for each in lasting if each.version == version)]
+
+    def tenures(self) -> list[Tenure]:
+        """All tenures so far, in order of their end, those that last at the end."""
+        return [*self._ended, *(Tenure(stage, held, since, None) for stage, (held, since) in self._holding.items())]
+
+
+def tenures(artifact: Artifact) -> list[Tenure]:
+    """All tenures of an artifact, in order of their end, those that last at the end."""
+    course = Course()
+    displaced = {event.ref for event in artifact.displaced}
+    for event in artifact.events:
+        if event.ref not in displaced:
+            course.take(event, artifact.labels.get(event.ref), artifact.effective.get(event.ref, event.time))
+    return course.tenures()

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
+from registry.api.accepting import read_accepted
 from registry.api.bringing import bring_metafile
-from registry.api.project import Project, open_project, read_artifact
+from registry.api.project import Project, open_project
 from registry.api.resolving import Read, Resolved, decided, pinned_at, pinned_by
 from registry.api.writing import registry_root, require_inside, write_file
 from registry.card import Card, parse_card
@@ -81,9 +82,8 @@ def read_card(text: str, project: Where = ".") -> CardText:
 
 
 def _at_event(opened: Project, name: str, place: str, *, stage: bool) -> CardText:
-    artifact = read_artifact(opened, name).artifact
     held = require_stage(place) if stage else None
-    label, event = decided(opened, artifact, held, None if stage else place)
+    label, event = decided(read_accepted(opened, name), held, None if stage else place)
     path = about(name)[0]
     entry = opened.tree(event.commit, [path]).get(path)
     plain = entry is not None and entry.mode.startswith("100")

@@ -55,7 +55,10 @@ def checkenv(
     resolved = resolve(name, stage, version, rev, project)
     metafile = bring_metafile(resolved)
     return Environment(
-        resolved, rule, environment.needs(metafile), tuple(_problems(metafile, trust_of(resolved.policy)))
+        resolved,
+        rule,
+        environment.needs(metafile),
+        tuple(_problems(metafile, trust_of(resolved.policy, signed=resolved.signed))),
     )
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from os import PathLike
 
 from registry import versions as semver
+from registry.api.accepting import Accepted, accept_any
 from registry.api.project import Project, open_project
 from registry.api.resolving import decided
 from registry.api.sides import WORK_TREE, certificate_of, judging, reports_at, side_at, side_on_disk
@@ -22,7 +23,7 @@ from registry.lineage import METRICS
 from registry.linkfile import parse_link
 from registry.names import in_tag, require_artifact, require_stage
 from registry.policy import Policy
-from registry.state import Artifact, Version, fold_artifact
+from registry.state import Artifact, Version
 from registry.strictyaml import LIMIT
 
 Where = str | PathLike[str]
@@ -48,8 +49,8 @@ def compare(name: str, before: str, after: str, project: Where = ".") -> Compari
     Raises `NotFound` where a place or its link is not there, `RegistryError`. What a side does not know stands in
     `missing`.
     """
-    opened, artifact = _asked(name, project)
-    return compared(name, *(_side(opened, artifact, place) for place in (before, after)))
+    opened, accepted = _asked(name, project)
+    return compared(name, *(_side(opened, accepted, place) for place in (before, after)))
 
 
 def usual(name: str, project: Where = ".") -> tuple[str, str]:
@@ -57,7 +58,8 @@ def usual(name: str, project: Where = ".") -> tuple[str, str]:
 
     Without an assignment, or where it is the latest itself, the version before the latest. Raises `NotFound`.
     """
-    opened, artifact = _asked(name, project)
+    opened, accepted = _asked(name, project)
+    artifact = accepted.artifact
     latest = artifact.latest()
     if latest is None:
         raise NotFound(f"no version of {name!r} is registered", opened.where, f"register one: registry register {name}")
@@ -86,7 +88,8 @@ def series(name: str, project: Where = ".") -> tuple[Series, ...]:
 
     Raises `RegistryError` where the registry cannot be read; a version without either is left out.
     """
-    opened, artifact = _asked(name, project)
+    opened, accepted = _asked(name, project)
+    artifact = accepted.artifact
     versions = artifact.active_versions()[:VERSIONS][::-1]
     link, lineage = f".mlem/links/{in_tag(name)}.mlem", about(name)[1]
     read = opened.read_at([(each.commit, path) for each in versions for path in (link, lineage)], LIMIT)
@@ -132,22 +135,23 @@ def _numbers(
     return list(found.items())
 
 
-def _asked(name: str, project: Where) -> tuple[Project, Artifact]:
+def _asked(name: str, project: Where) -> tuple[Project, Accepted]:
     require_artifact(name)
     opened = open_project(project)
     opened.refresh(name, head=True)
-    return opened, fold_artifact(name, opened.scan(name).events)
+    return opened, accept_any(opened, name)
 
 
-def _side(opened: Project, artifact: Artifact, place: str) -> Side:
+def _side(opened: Project, accepted: Accepted, place: str) -> Side:
+    artifact = accepted.artifact
     if place in _HERE:
         return side_on_disk(opened, artifact.name)
     stage = place[1:] if place.startswith("#") else place if artifact.holder(place) else None
     if stage is not None:
-        label, event = decided(opened, artifact, require_stage(stage), None)
+        label, event = decided(accepted, require_stage(stage), None)
         return version_side(opened, artifact, label, event.commit, f"#{stage}")
     if semver.is_version(place):
-        label, event = decided(opened, artifact, None, place)
+        label, event = decided(accepted, None, place)
         return version_side(opened, artifact, label, event.commit, place)
     commit = opened.resolve(place)
     here = [each for each in artifact.at_commit(commit) if each.active]

@@ -13,7 +13,8 @@ from os import PathLike
 from pathlib import Path
 from typing import NamedTuple
 
-from registry.api.project import Project, open_project, read_artifact
+from registry.api.accepting import read_accepted
+from registry.api.project import Project, open_project
 from registry.api.writing import registry_root, require_inside, write_file
 from registry.consumers import FILE, LOCK, Consumer, format_consumers, parse_consumers, require_lock, require_name
 from registry.errors import NotFound, RegistryError
@@ -120,12 +121,11 @@ def who_runs(text: str, project: Where = ".") -> Uses:
 
     name, mark, rest = next((found for at in "#@" if (found := text.partition(at))[1]), (text, "", ""))
     opened = open_project(project)
-    artifact = read_artifact(opened, require_artifact(name), head=True).artifact
+    accepted = read_accepted(opened, require_artifact(name))
+    artifact = accepted.artifact
     labels = {label for label, version in artifact.versions.items() if version.registered}
     if mark:
-        label, _ = decided(
-            opened, artifact, require_stage(rest) if mark == "#" else None, rest if mark == "@" else None
-        )
+        label, _ = decided(accepted, require_stage(rest) if mark == "#" else None, rest if mark == "@" else None)
         labels = {label}
     return uses(opened, consumers_of(opened), {(name, label): artifact.versions[label].commit for label in labels})
 

@@ -7,13 +7,11 @@ remembered, and an older one refused (`registry.api.newestpolicy`).
 
 from __future__ import annotations
 
-from registry.api.newestpolicy import require_newest
 from registry.api.project import Project
-from registry.errors import Refused, RegistryError
+from registry.api.rules import read_rules, rules_at
+from registry.errors import Refused
 from registry.formats import Trust
-from registry.git.objects import file_entry
-from registry.policy import PATH, Policy, parse_policy
-from registry.strictyaml import LIMIT
+from registry.policy import Policy
 from registry.urls import Address, file_url
 
 
@@ -23,45 +21,18 @@ def current_policy(project: Project) -> Policy:
     Raises `Refused`: `policy-valid` where there is one that cannot be read, `policy-older` and `policy-changed` where
     this machine has seen another.
     """
-    head = project.head()
-    data = None if head is None else _file_at(project, head)
-    policy = Policy() if head is None or data is None else _parsed(data, _where(project, head))
-    require_newest(project, policy.version, data)
-    return policy
+    return read_rules(project).policy
 
 
 def policy_at(project: Project, commit: str) -> Policy:
     """The policy of a commit; the defaults where it has none. Raises `Refused` (`policy-valid`)."""
-    data = _file_at(project, commit)
-    return Policy() if data is None else _parsed(data, _where(project, commit))
+    return rules_at(project, commit).policy
 
 
-def _where(project: Project, commit: str) -> str:
-    return f"{project.where}: {commit[:7]}:{PATH}"
-
-
-def _file_at(project: Project, commit: str) -> bytes | None:
-    where = _where(project, commit)
-    entry = project.tree(commit, [PATH]).get(PATH)
-    if entry is None:
-        return None
-    try:
-        return project.blob(file_entry(entry, PATH, where).oid, LIMIT, where)
-    except RegistryError as error:
-        raise Refused("policy-valid", error.what, error.where or where, error.fix) from None
-
-
-def _parsed(data: bytes, where: str) -> Policy:
-    try:
-        return parse_policy(data, where)
-    except RegistryError as error:
-        raise Refused("policy-valid", error.what, error.where or where, error.fix) from None
-
-
-def trust_of(policy: Policy) -> Trust:
-    """What the loader admits. No chain counts as signed: signatures are not verified yet."""
+def trust_of(policy: Policy, *, signed: bool = False) -> Trust:
+    """What the loader admits; `signed` where the events that name the model were accepted with a good signature."""
     found = policy.formats
-    return Trust(found.pickle, found.skops_trusted, found.torch_weights_only)
+    return Trust(found.pickle, found.skops_trusted, found.torch_weights_only, signed)
 
 
 def spellings(address: Address) -> tuple[str, ...]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from os import PathLike
 from typing import TYPE_CHECKING
 
-from registry.api.project import open_project, read_artifact
+from registry.api.project import Project, open_project, read_artifact
 from registry.errors import NotFound, RegistryError
-from registry.names import require_stage
+from registry.names import require_artifact, require_stage
 from registry.versions import require as require_version
 
 if TYPE_CHECKING:
@@ -16,14 +16,15 @@ if TYPE_CHECKING:
 Where = str | PathLike[str]
 
 
-def which(name: str, stage: str, project: Where = ".") -> Assignment:
-    """What a stage of an artifact holds now.
+def which(name: str, stage: str, project: Where = ".", *, as_gto: bool = False) -> Assignment:
+    """What a stage of an artifact holds now: under a policy that governs, by the events that are accepted.
 
-    Raises `NotFound` where the artifact is unknown or the stage is empty.
+    With `as_gto` every event counts, as for gto. Raises `NotFound` where the artifact is unknown or the stage is empty,
+    `Refused` where what the tags say must not be used.
     """
     require_stage(stage)
     opened = open_project(project)
-    artifact = read_artifact(opened, name).artifact
+    artifact = _artifact(opened, name, as_gto=as_gto, stage=stage)
     found = artifact.holder(stage)
     if found is None:
         known = ", ".join(sorted(s for s in artifact.stages if artifact.holder(s))) or "none"
@@ -35,10 +36,23 @@ def which(name: str, stage: str, project: Where = ".") -> Assignment:
     return found
 
 
-def latest(name: str, project: Where = ".") -> Version:
+def _artifact(opened: Project, name: str, *, as_gto: bool, stage: str | None = None) -> Artifact:
+    if as_gto:
+        return read_artifact(opened, name).artifact
+    require_artifact(name)
+    opened.refresh(name, head=True)
+    from registry.api.reading import accept  # imported while git waited for a remote
+
+    accepted = accept(opened, name)
+    if stage is not None:
+        accepted.require_stage(stage)
+    return accepted.artifact
+
+
+def latest(name: str, project: Where = ".", *, as_gto: bool = False) -> Version:
     """The greatest active version: a release where there is one, else a prerelease. Raises `NotFound`."""
     opened = open_project(project)
-    found = read_artifact(opened, name).artifact.latest()
+    found = _artifact(opened, name, as_gto=as_gto).latest()
     if found is None:
         raise NotFound(f"no version of {name!r} is registered", opened.where, f"register one: registry register {name}")
     return found

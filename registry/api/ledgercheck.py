@@ -10,6 +10,7 @@ from typing import NamedTuple
 from registry.api.appending import remember_origin
 from registry.api.ledgers import Ledger, no_ledger, read_ledger
 from registry.api.project import Project, open_project
+from registry.api.rules import read_rules
 from registry.errors import Refused, RegistryError
 from registry.findings import ERROR, Finding
 from registry.git import ledger as branch
@@ -59,10 +60,16 @@ def ledger_findings(project: str | PathLike[str] = ".") -> Sequence[Finding]:
     opened = open_project(project)
     opened.refresh()
     try:
-        report = look_over(opened, read_ledger(opened, whole=True))
+        report = look_over(opened, read_ledger(opened, whole=True), _asked(opened))
     except Refused as error:
         return [Finding(error.reason, ERROR, error.what, error.fix)]
     return report.findings if report else ()
+
+
+def _asked(project: Project) -> Collection[str] | None:
+    """The stages whose events the policy wants in the ledger; none where it says nothing of stages."""
+    stages = read_rules(project).policy.stages
+    return None if stages is None else {name for name, stage in stages.items() if stage.ledger}
 
 
 def look_over(project: Project, ledger: Ledger, governed: Collection[str] | None = None) -> LedgerReport | None:

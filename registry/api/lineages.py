@@ -13,10 +13,10 @@ from os import PathLike
 from typing import TYPE_CHECKING
 
 from registry import lineage
+from registry.api.accepting import accept_all
 from registry.api.project import Project, open_project
 from registry.errors import NotFound, RegistryError
 from registry.lineage import Certificate, certificate_path, dump, parse
-from registry.state import fold
 from registry.strictyaml import LIMIT
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def impact(
     if not wanted:
         raise RegistryError("nothing is asked for", "", "name data, a commit, a source or a requirement")
     opened = open_project(project)
-    opened.refresh(head=consumers)
+    opened.refresh(head=True)
     found = _searched(opened, wanted)
     return _with_uses(opened, found) if consumers and found.touched else found
 
@@ -155,7 +155,7 @@ def _with_uses(project: Project, found: Impact) -> Impact:
 
 
 def _searched(project: Project, wanted: list[Match]) -> Impact:
-    artifacts = fold(project.scan().events)
+    artifacts = {name: each.artifact for name, each in accept_all(project, project.scan()).items()}
     versions = [(a, v) for _, a in sorted(artifacts.items()) for v in a.versions.values() if v.registered]
     places = {(v.commit, certificate_path(a.name)): None for a, v in versions}
     oids = project.blobs_at(list(places), LIMIT)

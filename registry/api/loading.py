@@ -62,7 +62,12 @@ def hashed_always(verify: str) -> bool:
 def load_fetched(fetched: Fetched) -> object:
     """The framework's own object of verified files."""
     try:
-        return load_model(fetched.metafile, fetched.files, trust_of(fetched.resolved.policy), fetched.where)
+        return load_model(
+            fetched.metafile,
+            fetched.files,
+            trust_of(fetched.resolved.policy, signed=fetched.resolved.signed),
+            fetched.where,
+        )
     except Refused as error:
         if error.reason != "model-type-known" or fetched.resolved.link.link_type != FILE:
             raise

@@ -80,7 +80,10 @@ def forget_policy(project: str | PathLike[str] = ".") -> SeenPolicy:
 
     Raises `NotFound` where none is remembered. The registry itself is not asked.
     """
+    from registry.api.rooted import root_file
+
     where = open_project(project).where
+    root_file(where).unlink(missing_ok=True)
     path, key = _file(where), f"{remembered.root()} {where}"
     gone = _parse(remembered.recall(path), path)
     if gone is not None:

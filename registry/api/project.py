@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 
 REMOTE_HEAD = "refs/registry/HEAD"
 """Where a mirror keeps the remote's default branch."""
+REMOTE_LEDGER = "refs/registry/ledger"
+"""Where a mirror keeps the tip of the remote's ledger."""
+LEDGERS = "refs/heads/ledger*"
+"""How that tip is asked for: a ref that is not there would fail the whole fetch."""
 
 
 class Project:
@@ -47,6 +51,8 @@ class Project:
         """Where refs are."""
         self.objects: str | PathLike[str] = address.text
         """Where objects are read."""
+        self.brought: frozenset[str] = frozenset()
+        """Further refs that the last refresh brought."""
         if not address.local:
             from registry.git.mirror import Mirror
 
@@ -64,17 +70,21 @@ class Project:
         """The registry, for messages."""
         return str(self.address)
 
-    def refresh(self, artifact: str | None = None, *, head: bool = False) -> None:
-        """Bring a remote registry's tags (of one artifact, or all) and, if asked, its default branch up to date."""
+    def refresh(self, artifact: str | None = None, *, head: bool = False, also: Sequence[str] = ()) -> None:
+        """Bring a remote registry's tags (of one artifact, or all) and, if asked, its default branch up to date.
+
+        With the default branch comes the tip of the ledger; `also` names further refs.
+        """
         if self.mirror is None:
             return
         refs = ["refs/tags/*"] if artifact is None else [f"refs/tags/{in_tag(artifact)}{mark}*" for mark in "@#"]
         reader = threading.Thread(target=import_module, args=("registry.api.reading",))
         reader.start()  # what reads the tags is imported while git waits for the remote
         try:
-            self.mirror.update([*refs, "HEAD"] if head else refs)
+            self.mirror.update([*refs, "HEAD", LEDGERS, *also] if head else refs)
         finally:
             reader.join()
+        self.brought = frozenset(also)
 
     def refresh_head(self) -> None:
         """Bring a remote registry's default branch up to date."""

@@ -6,6 +6,7 @@ from os import PathLike
 from typing import Any
 
 from registry.annotations import CONFIG, LIMIT, Config
+from registry.api.accepting import Accepted, accept_all
 from registry.api.project import Project, open_project, read_artifact
 from registry.commit import Commit
 from registry.errors import NotFound, RegistryError
@@ -19,17 +20,25 @@ Where = str | PathLike[str]
 
 
 class Registry:
-    """The whole state of a registry, read once."""
+    """The whole state of a registry, read once: under a policy that governs, what is accepted of it.
 
-    def __init__(self, project: Where = ".") -> None:
+    With `as_gto` every event counts, as for gto.
+    """
+
+    def __init__(self, project: Where = ".", *, as_gto: bool = False) -> None:
         self.project = open_project(project)
         self.project.refresh(head=True)
         scan = self.project.scan()
-        self.artifacts: dict[str, Artifact] = fold(scan.events)
+        self.accepted: dict[str, Accepted] = {} if as_gto else accept_all(self.project, scan)
+        self.artifacts: dict[str, Artifact] = (
+            fold(scan.events) if as_gto else {name: each.artifact for name, each in self.accepted.items()}
+        )
         self.bad = scan.bad
         self.refs = scan.refs
         self.warnings: list[str] = []
-        """What could not be read and was left out, for a person."""
+        """What could not be read and was left out, or is not accepted, for a person."""
+        for each in self.accepted.values():
+            self.warnings += each.warnings()
 
     def config(self) -> Config:
         """What `.gto` settles. Raises `RegistryError` where it cannot be read."""

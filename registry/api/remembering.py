@@ -21,6 +21,7 @@ from registry.api import auditing
 from registry.api.admitting import ALLOWED, Require, admit, is_locked
 from registry.api.project import open_project
 from registry.api.resolving import Resolved, resolve
+from registry.api.unchanged import in_time
 from registry.offline import is_offline
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def resolve_again(
     key = (name, stage, version, rev, os.fspath(project), file, os.environ.get("REGISTRY_CACHE_DIR"))
     mark = _mark(project, file, require)
     known = _answers.get(key)
-    if mark and known is not None and known[0] == mark:
+    if mark and known is not None and known[0] == mark and in_time(known[1]):
         with auditing.refusals(name, stage, version, rev, project):
             return admit(known[1], require)
     found = resolve(name, stage, version, rev, project, locked=locked, lock=lock, require=require)

@@ -12,18 +12,20 @@ from os import PathLike
 from typing import NamedTuple
 
 from registry.api import admitting, auditing, unchanged
+from registry.api.accepting import Accepted, accept, accept_any
 from registry.api.governing import current_policy, require_trusted
 from registry.api.holding import find_version
 from registry.api.links import link_source, read_link, unpinned
 from registry.api.newestpolicy import require_not_older
-from registry.api.project import Project, artifact_here, open_project
+from registry.api.project import Project, open_project
 from registry.api.resident import link_of, named
+from registry.api.rules import read_rules
 from registry.errors import NotFound, Refused, RegistryError
 from registry.linkfile import Link, Pin
 from registry.names import require_artifact, require_stage
 from registry.policy import Policy
 from registry.ranges import is_range, parse_range, within
-from registry.state import Artifact, Version, fold_artifact
+from registry.state import Artifact, Version
 from registry.tags import REGISTRATION, Event
 from registry.urls import Address
 from registry.versions import require as require_version
@@ -65,6 +67,10 @@ class Resolved:
     """The stages that hold it now."""
     locked: str | None = None
     """The lock file that settled the version."""
+    signed: bool = field(default=False, repr=False)
+    """Whether the events that name it were accepted with good signatures; never where no policy governs."""
+    until: int | None = field(default=None, repr=False, compare=False)
+    """The second from which on the answer may be another although nothing changed."""
 
 
 def resolve(
@@ -113,7 +119,7 @@ def look(
         require_stage(stage)
     if version is not None and not is_range(version):
         require_version(version)
-    opened.refresh(name, head=True)
+    opened.refresh(name, head=True, also=unchanged.also(opened, name))
     seen, question = unchanged.refs_now(opened, name), (name, stage, version)
     known = unchanged.answer(opened, question, seen)
     if known is None:
@@ -125,34 +131,45 @@ def look(
 def _looked(opened: Project, question: unchanged.Question, seen: unchanged.Seen | None) -> Resolved:
     """The same of a registry that was asked."""
     name, stage, version = question
-    artifact = artifact_here(opened, name).artifact
-    label, event = decided(opened, artifact, stage, version)
+    rules = read_rules(opened, unchanged.head_of(seen))
+    accepted = accept(opened, name, rules=rules)
+    artifact = accepted.artifact
+    label, event = decided(accepted, stage, version)
     if artifact.deprecated is not None:
         said = artifact.deprecated.message.partition("\n")[0]
         warnings.warn(f"artifact {name!r} is deprecated: {said}", DeprecatedArtifact, stacklevel=5)
         seen = None
-    found = pinned_at(opened, name, event.commit, label, stage, event)
+    found = pinned_at(opened, name, event.commit, label, stage, event, rules.policy)
     holders = [holder for each in artifact.stages if (holder := artifact.holder(each)) is not None]
     found = replace(
         found,
         registered={label: _registrations(artifact, label)},
         stages=tuple(holder.stage for holder in holders if holder.version.label == label),
+        signed=accepted.signed(event, artifact.versions[label].events[-1]),
+        until=accepted.until,
     )
-    return unchanged.keep(opened, question, seen, found)
+    return unchanged.keep(opened, question, seen, found, accepted.also)
 
 
 def _at_revision(opened: Project, name: str, rev: str) -> Resolved:
     """What a revision holds. Whoever names a commit by its id pins it; another word may have moved with its version."""
     opened.refresh(name, head=True)
     commit = opened.resolve(rev)
-    found = pinned_at(opened, name, commit, None, None, None)
-    artifact = fold_artifact(name, opened.scan(name).events)
-    here = [] if rev == commit else artifact.at_commit(commit)
+    rules = read_rules(opened)
+    accepted = accept_any(opened, name, rules=rules)
+    artifact = accepted.artifact
+    at = artifact.at_commit(commit)
+    accepted.require_believed()
+    for version in at:
+        accepted.require_unrevoked(version.label)
+    found = pinned_at(opened, name, commit, None, None, None, rules.policy)
+    here = [] if rev == commit else at
     holders = [holder for each in artifact.stages if (holder := artifact.holder(each)) is not None]
     return replace(
         found,
         registered={version.label: _registrations(artifact, version.label) for version in here},
         stages=tuple(holder.stage for holder in holders if holder.version.commit == commit),
+        until=accepted.until,
     )
 
 
@@ -164,38 +181,43 @@ class DeprecatedArtifact(UserWarning):
     """The artifact is deprecated; it still loads."""
 
 
-def decided(project: Project, artifact: Artifact, stage: str | None, version: str | None) -> tuple[str, Event]:
+def decided(accepted: Accepted, stage: str | None, version: str | None) -> tuple[str, Event]:
     """The version that is asked for, and the tag that names its commit. Raises `NotFound`, `Refused`."""
+    artifact, where = accepted.artifact, accepted.where
     if stage is not None:
+        accepted.require_stage(stage)
+        accepted.require_believed()
         holder = artifact.holder(stage)
         if holder is None:
             known = ", ".join(sorted(s for s in artifact.stages if artifact.holder(s))) or "none"
             raise NotFound(
                 f"nothing of {artifact.name!r} is in stage {stage!r}; stages in use: {known}",
-                project.where,
+                where,
                 "assign a version to the stage",
             )
         if not holder.version.registered:
             raise Refused(
                 "version-registered",
                 f"stage {stage!r} of {artifact.name!r} holds commit {holder.version.commit[:7]}, named by no version",
-                f"{project.where}: tag {holder.event.ref}",
+                f"{where}: tag {holder.event.ref}",
                 "register a version there, or restore its deleted tag; see `registry doctor`",
             )
         return holder.version.label, holder.event
+    accepted.require_believed()
     if version is not None:
-        found = _in_range(project, artifact, version) or find_version(artifact, version, project.where)
+        found = _in_range(where, artifact, version)
+        if found is None:
+            accepted.require_version(version)
+            found = find_version(artifact, version, where)
     else:
         latest = artifact.latest()
         if latest is None:
-            raise NotFound(
-                f"no version of {artifact.name!r} is registered", project.where, "register one: `registry register`"
-            )
+            raise NotFound(f"no version of {artifact.name!r} is registered", where, "register one: `registry register`")
         found = latest
     return found.label, found.events[-1]
 
 
-def _in_range(project: Project, artifact: Artifact, wanted: str) -> Version | None:
+def _in_range(where: str, artifact: Artifact, wanted: str) -> Version | None:
     """The greatest active version of a range; none where `wanted` is no range. Raises `NotFound`."""
     if not is_range(wanted):
         return None
@@ -204,20 +226,26 @@ def _in_range(project: Project, artifact: Artifact, wanted: str) -> Version | No
     if found is None:
         known = ", ".join(each.label for each in artifact.active_versions()[:5]) or "none"
         raise NotFound(
-            f"no version of {artifact.name!r} is in {wanted!r}; newest: {known}", project.where, "see `registry show`"
+            f"no version of {artifact.name!r} is in {wanted!r}; newest: {known}", where, "see `registry show`"
         )
     return found
 
 
 def pinned_at(
-    project: Project, name: str, commit: str, version: str | None, stage: str | None, event: Event | None
+    project: Project,
+    name: str,
+    commit: str,
+    version: str | None,
+    stage: str | None,
+    event: Event | None,
+    policy: Policy | None = None,
 ) -> Resolved:
     """What the link of an artifact pins at a commit of the registry; version, stage and tag are kept with it.
 
     Without a link it is the model that lies in the registry itself at that commit. Raises `NotFound` where there is
     neither, `Refused` where it is not pinned.
     """
-    return pinned_by(project, name, commit, read_at(project, name, commit, event), None, version, stage, event)
+    return pinned_by(project, name, commit, read_at(project, name, commit, event), policy, version, stage, event)
 
 
 class Read(NamedTuple):

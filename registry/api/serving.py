@@ -107,7 +107,9 @@ def serve(
         )
     resolved, metafile = fetched.resolved, fetched.metafile
     where = f"{resolved.source}@{resolved.source_commit[:7]}:{resolved.link.path}"
-    objects = load_processors(metafile, fetched.files, trust_of(resolved.policy), where, requirements)
+    objects = load_processors(
+        metafile, fetched.files, trust_of(resolved.policy, signed=resolved.signed), where, requirements
+    )
     calls = {}
     for name, method in metafile.interface.methods.items():
         order = metafile.call_orders.get(name) or ((MAIN, name),)

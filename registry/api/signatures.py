@@ -74,23 +74,33 @@ def commit_verdicts(
     signers: AllowedSigners,
     at: Callable[[str], int] | None = None,
     compromised: Compromised | None = None,
+    objects: str | PathLike[str] | None = None,
 ) -> dict[str, Verdict]:
-    """The verdict on each commit, by its id; judged by `at`, which is now by default. Raises as `verdicts`."""
+    """The verdict on each commit, by its id; judged by `at`, which is now by default. Raises as `verdicts`.
+
+    `objects` is the repository that holds them, where that is another than the registry's.
+    """
     now = int(time.time())
-    proofs = _proofs(project, commits, signers, commit=True)
+    proofs = _proofs(project, commits, signers, commit=True, objects=objects)
     return {oid: judge(proofs[oid], signers, now if at is None else at(oid), compromised) for oid in commits}
 
 
 def _proofs(
-    project: Project, wanted: Collection[str], signers: AllowedSigners, *, commit: bool = False
+    project: Project,
+    wanted: Collection[str],
+    signers: AllowedSigners,
+    *,
+    commit: bool = False,
+    objects: str | PathLike[str] | None = None,
 ) -> dict[str, Proof]:
+    place = project.objects if objects is None else objects
     remembered = Proofs(signers)
     found = {oid: known for oid in wanted if (known := remembered.get(oid)) is not None}
     missing = [oid for oid in wanted if oid not in found]
     split, expected = (split_commit, "commit") if commit else (split_tag, "tag")
-    for oid, _, kind, body in read_all(project.objects, missing):
+    for oid, _, kind, body in read_all(place, missing):
         if kind == expected:
-            found[oid] = prove(split(body), signers, partial(verify_pgp, project.objects, oid, commit=commit))
+            found[oid] = prove(split(body), signers, partial(verify_pgp, place, oid, commit=commit))
             remembered.add(oid, found[oid])
     gone = next((oid for oid in missing if oid not in found), None)
     if gone is not None:

@@ -26,8 +26,8 @@ class FormatAllowed:
             return
         for name, processor in subject.model.metafile.processors.items():
             if processor.io in PICKLES:
-                why = "; no signature is verified yet" if admitted == "signed" else ""
+                until = " until its events are signed" if admitted == "signed" else ""
                 message = (
                     f"{name[:80]!r} is stored as {processor.io}, which runs code, and formats.pickle is {admitted!r}"
                 )
-                yield subject.finding(self, f"{message}{why}: registry.load refuses it", key="path")
+                yield subject.finding(self, f"{message}: registry.load refuses it{until}", key="path")

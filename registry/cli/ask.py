@@ -21,9 +21,9 @@ def _one_of(**flags: bool) -> None:
         raise click.UsageError(f"{' and '.join(chosen)} exclude each other.")
 
 
-def _registry(repo: str) -> questions.Registry:
+def _registry(repo: str, *, as_gto: bool = False) -> questions.Registry:
     gc.disable()  # the process ends with its answer: looking for cycles among 100,000 events costs a tenth of it
-    return questions.Registry(repo)
+    return questions.Registry(repo, as_gto=as_gto)
 
 
 def _warn(registry: questions.Registry) -> None:
@@ -35,6 +35,7 @@ def _warn(registry: questions.Registry) -> None:
 @click.argument("name", required=False, shell_complete=options.names)
 @options.repo
 @options.as_json
+@options.as_gto
 @click.option("--plain", is_flag=True, help="Print rows for grep: no heading, one blank between columns.")
 @click.option("--name", "show_name", is_flag=True, help="Print the artifact only.")
 @click.option("--version", "show_version", is_flag=True, help="Print versions only.")
@@ -53,6 +54,7 @@ def show(
     name: str | None,
     repo: str,
     as_json: bool,
+    as_gto: bool,
     plain: bool,
     show_name: bool,
     show_version: bool,
@@ -74,7 +76,7 @@ def show(
     if min(per_version, per_stage) < -1:
         raise click.UsageError("--av and --vs take -1 or more.")
     chosen = Selection(registered_only, deprecated, per_version, per_stage, by_version=sort == "semver")
-    registry = _registry(repo)
+    registry = _registry(repo, as_gto=as_gto)
     rows, result = _show_one(registry, name, chosen) if name else _show_all(registry, chosen)
     _warn(registry)
     columns = {"name": show_name, "version": show_version, "stage": show_stage, "ref": show_ref}
@@ -124,12 +126,15 @@ def _short(labels: str | None) -> str | None:
 @click.argument("name", required=False, shell_complete=options.names)
 @options.repo
 @options.as_json
+@options.as_gto
 @click.option("--plain", is_flag=True, help="Print rows for grep: no heading, one blank between columns.")
 @click.option("--ascending", "--asc", is_flag=True, help="Oldest first.")
-def history(name: str | None, repo: str, as_json: bool, plain: bool, ascending: bool) -> None:
+def history(name: str | None, repo: str, as_json: bool, as_gto: bool, plain: bool, ascending: bool) -> None:
     """Show every event of the registry, or of NAME, newest first."""
     _one_of(json=as_json, plain=plain)
-    events = _registry(repo).history(name, ascending=ascending)
+    registry = _registry(repo, as_gto=as_gto)
+    events = registry.history(name, ascending=ascending)
+    _warn(registry)
     if as_json:
         options.print_json(events)
         return

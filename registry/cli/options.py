@@ -71,6 +71,12 @@ def as_json(command: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
 
 
+def as_gto(command: F) -> F:
+    """`--as-gto`."""
+    text = "Count every event, as gto does, also those that the policy does not accept."
+    return click.option("--as-gto", "as_gto", is_flag=True, help=text)(command)
+
+
 def print_json(value: object) -> None:
     """Print a value as JSON, indented as gto does."""
     import json

@@ -12,7 +12,8 @@ from registry.cli import options
 @options.stage_argument
 @options.repo
 @options.as_json
-def which(name: str, stage: str, repo: str, as_json: bool) -> None:
+@options.as_gto
+def which(name: str, stage: str, repo: str, as_json: bool, as_gto: bool) -> None:
     """Print the version of NAME that STAGE holds now.
 
     \b
@@ -20,7 +21,7 @@ def which(name: str, stage: str, repo: str, as_json: bool) -> None:
     """
     from registry.api.holding import which as ask
 
-    found = ask(name, stage, repo)
+    found = ask(name, stage, repo, as_gto=as_gto)
     if as_json:
         from registry.views import event_view
 

@@ -68,6 +68,22 @@ def look(path: Path, where: str, wanted: str | None = None) -> Look | None:
     return Look(ref, head, entry)
 
 
+def states(path: Path, commit: str, folder: str = "") -> dict[str, bytes]:
+    """The files of a ledger's tree by path, all or those below a folder of it; two processes."""
+    asked = [folder] if folder else []
+    line = ["ls-tree", "-r", "-z", "--full-tree", "--end-of-options", commit, *asked]
+    rows = (row.split("\t", 1) for row in run(path, line).out.decode("utf-8", "surrogateescape").split("\0") if row)
+    oids = {name: meta.split(" ")[2] for meta, name in rows}
+    data = {oid: body for oid, _, kind, body in read_all(path, oids.values()) if kind == "blob"}
+    return {name: data[oid] for name, oid in oids.items() if oid in data}
+
+
+def writer(path: Path, tip: str, file: str) -> str | None:
+    """The newest commit up to `tip` that changed a file of the tree."""
+    found = run(path, ["rev-list", "--max-count=1", "--end-of-options", tip, "--", file]).out.decode().strip()
+    return found or None
+
+
 def newer(path: Path, local: str, tracked: str, where: str) -> str:
     """The ref whose commit goes on from the other's. Raises `Refused` (`ledger-forked`)."""
     if descends(path, local, tracked):

@@ -36,6 +36,8 @@ MARK = "seen"
 """A file in a mirror whose time is that of the last fetch of refs."""
 HEAD = "refs/registry/HEAD"
 """Where a mirror keeps the remote's default branch."""
+_KEPT = {"HEAD": HEAD, "refs/heads/ledger*": "refs/registry/ledger*"}
+"""Refs of the remote that a mirror keeps under other names, lest they be taken for what somebody asked for."""
 
 
 class Mirror:
@@ -62,11 +64,11 @@ class Mirror:
             return
         offline.require("the registry was never read on this machine", str(self.address))
         try:
-            self._update([f"+{ref}:{HEAD if ref == 'HEAD' else ref}" for ref in refs])
+            self._update([f"+{ref}:{_KEPT.get(ref, ref)}" for ref in refs])
         except GitError as error:
             if "HEAD" not in refs or "find remote ref HEAD" not in error.stderr:
                 raise
-            self._update([f"+{ref}:{ref}" for ref in refs if ref != "HEAD"])
+            self._update([f"+{ref}:{_KEPT.get(ref, ref)}" for ref in refs if ref != "HEAD"])
 
     def _update(self, specs: Sequence[str]) -> None:
         with cache.lock(self._lock):

@@ -24,7 +24,7 @@ ACTS = {
 
 
 _NONE = "There is no policy: everyone who may push a tag may do everything."
-_HEAD = "Policy version {}. No command enforces what follows yet, but for `approve`: it is explained and simulated."
+_HEAD = "Policy version {}. Whoever reads the registry judges its events by what follows."
 
 
 def sentences(policy: Policy, only: str | None = None) -> Iterator[str]:
