@@ -29,18 +29,20 @@ if TYPE_CHECKING:
     from registry.api.mlem_import import import_mlem
     from registry.api.mlflow_export import export_mlflow
     from registry.api.mlflow_import import import_mlflow
+    from registry.api.planning import Options, Terms
     from registry.api.proposing import Proposed, propose
     from registry.api.questions import Registry, check_ref
-    from registry.api.recording import Options
     from registry.api.registering import deprecate, deregister, register
     from registry.api.resolving import Resolved, resolve
     from registry.api.save import SavedModel, save
     from registry.api.scaffold import init
     from registry.api.serving import load_model, resolved_of
-    from registry.api.staging import assign, rollback, unassign
+    from registry.api.staging import assign, assign_all, rollback, unassign
+    from registry.api.targeting import Target
     from registry.api.unregistered import unregistered
     from registry.api.verifying import verify
     from registry.api.watching import Watch, watch
+    from registry.api.withdrawing import archive, revoke
     from registry.errors import GitError, NotFound, Refused, RegistryError, Unreachable
     from registry.findings import Finding
     from registry.formats import PartialModel
@@ -72,13 +74,15 @@ _HOMES = {
     "api.holding": ("latest", "which"),
     "api.proposing": ("Proposed", "propose"),
     "api.questions": ("Registry", "check_ref"),
-    "api.recording": ("Options",),
+    "api.planning": ("Options", "Terms"),
     "api.registering": ("deprecate", "deregister", "register"),
     "api.resolving": ("Resolved", "resolve"),
     "api.save": ("SavedModel", "save"),
     "api.scaffold": ("init",),
     "api.serving": ("load_model", "resolved_of"),
-    "api.staging": ("assign", "rollback", "unassign"),
+    "api.staging": ("assign", "assign_all", "rollback", "unassign"),
+    "api.targeting": ("Target",),
+    "api.withdrawing": ("archive", "revoke"),
     "api.unregistered": ("unregistered",),
     "api.verifying": ("verify",),
     "api.watching": ("Watch", "watch"),
@@ -111,9 +115,13 @@ __all__ = [
     "RegistryError",
     "Resolved",
     "SavedModel",
+    "Target",
+    "Terms",
     "Unreachable",
     "Watch",
+    "archive",
     "assign",
+    "assign_all",
     "candidates",
     "check",
     "check_gates",
@@ -146,6 +154,7 @@ __all__ = [
     "register",
     "resolve",
     "resolved_of",
+    "revoke",
     "rollback",
     "save",
     "unassign",

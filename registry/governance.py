@@ -37,6 +37,7 @@ VALID: Final = "valid"
 """The signature verifies, and its key is that of the act's principals."""
 UNSIGNED: Final = "unsigned"
 """There is none; principals are claimed. Any other word is a signature that does not count."""
+ALWAYS_SIGNED: Final = frozenset({"approve", "override"})
 ACTIVE: Final = "active"
 REASONS: Final = (
     "act-unknown", "stage-unknown", "version-standing", "signature-needed", "role-needed", "stage-skipped",
@@ -143,8 +144,7 @@ def judge(act: Act, policy: Policy) -> Decision:
     if act.kind not in KINDS:
         return Decision((Reason("act-unknown", f"{act.kind!r} is no act", f"one of {', '.join(KINDS)}"),))
     if act.kind not in STAGED:
-        roles = {"archive": policy.archive, "revoke": policy.revoke}.get(act.kind, policy.register)
-        return Decision(tuple(_who(act, policy, roles, policy.signed)))
+        return Decision(tuple(_who(act, policy, _unstaged(act.kind, policy), policy.signed)))
     stage = policy.stage(act.stage) if act.stage is not None else None
     if stage is None:
         known = ", ".join(policy.stages or ()) or "none"
@@ -158,6 +158,22 @@ def judge(act: Act, policy: Policy) -> Decision:
     else:
         reasons += rules[act.kind](act, stage)
     return Decision(tuple(reasons), overridden=act.kind == "override" and not reasons)
+
+
+def must_sign(policy: Policy, kind: str, stage: str | None = None) -> bool:
+    """Whether an act has to be signed, of a stage where it concerns one."""
+    if kind not in STAGED:
+        return _signs(kind, _unstaged(kind, policy), policy.signed)
+    found = policy.stage(stage) if stage is not None else None
+    return found is None or _signs(kind, found.roles_for(kind), found.signed)
+
+
+def _unstaged(kind: str, policy: Policy) -> Roles:
+    return {"archive": policy.archive, "revoke": policy.revoke}.get(kind, policy.register)
+
+
+def _signs(kind: str, roles: Roles, signed: bool | None) -> bool:
+    return kind in ALWAYS_SIGNED or (signed if signed is not None else roles is not None)
 
 
 def counted(act: Act, policy: Policy, stage: Stage) -> tuple[Approval, ...]:
@@ -209,8 +225,8 @@ def _standing(act: Act) -> Iterator[Reason]:
 
 def _who(act: Act, policy: Policy, roles: Roles, signed: bool | None) -> Iterator[Reason]:
     """Rule 1."""
-    always = act.kind in {"approve", "override"}
-    asked = always or (signed if signed is not None else roles is not None)
+    always = act.kind in ALWAYS_SIGNED
+    asked = _signs(act.kind, roles, signed)
     bad = act.signature not in {VALID, UNSIGNED}
     if bad or (asked and act.signature != VALID):
         yield Reason("signature-needed", f"the signature is {act.signature}", "sign with a key of allowed_signers")

@@ -26,8 +26,6 @@ FORMAT = 1
 OFF = "off"
 CARD_CHECK = "model-card"
 """The check that is an error where `card` stands and `checks` says nothing of it: who asks for a card means it."""
-LATER = ("archive",)
-"""Keys that no command enforces yet: they are read, explained, checked and simulated."""
 SIZE_LIMIT = 100_000_000
 """Bytes of a model above which `size-limit` speaks, where the policy says nothing."""
 

@@ -153,7 +153,7 @@ def wait_for_reading(pid: int) -> None:
 def test_a_bug_is_three_and_asks_for_a_report(
     recorded: Repo, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("registry.api.holding.which", lambda *_: 1 / 0)
+    monkeypatch.setattr("registry.api.holding.which", lambda *_, **__: 1 / 0)
     assert main(["which", "m", "prod", "-r", str(recorded.path)]) == 3
     told = capsys.readouterr().err
     assert "This is a bug in git-model-registry" in told
@@ -256,6 +256,7 @@ def test_json_of_every_command_is_json(lab: Lab) -> None:
         ("lock", "m", "--stage", "prod"), ("cache", "info"), ("notify", "--tag", "m#prod#1"), ("policy", "explain"), ("consumers", "list"),
         ("gates", "m", "--version", "v0.0.1", "--stage", "prod"),
         ("unassign", "m", "--stage", "staging"), ("deprecate", "m"), ("deregister", "m", "--version", "v0.0.1"),
+        ("revoke", "m", "--version", "v0.0.1", "--reason", "leaked"), ("archive", "m"),
     ]  # fmt: skip
     repo.write({"rows.csv": "y,x\n0,1\n"})
     answers = {words[0]: registry_here(repo.path, *words, "--json").json for words in steps}

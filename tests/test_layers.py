@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "registry"
 LAYERS = (
     ("errors", "findings"),
     (
-        "annotations", "card", "carddiff", "carddraft", "cardfacts", "cardfields", "channels", "commit", "comparison", "consumers", "containment", "datatypes", "direction", "document", "evaluation", "external", "hosts", "interface", "interfacediff", "layout", "ledger", "ledgerchain", "ledgertree", "lineage", "linkfile", "lockfile", "metafile", "mlmodel", "mlsignature", "names", "notice",
+        "annotations", "card", "carddiff", "carddraft", "cardfacts", "cardfields", "channels", "commit", "comparison", "consumers", "containment", "datatypes", "direction", "document", "evaluation", "eventkind", "external", "hosts", "interface", "interfacediff", "layout", "ledger", "ledgerchain", "ledgertree", "lineage", "linkfile", "lockfile", "metafile", "mlmodel", "mlsignature", "names", "notice",
         "ranges", "reportdiff", "shape", "shapechoice", "signature", "strictyaml", "substitution", "suite", "tags", "tomltable", "urlpattern", "versions",
     ),
     ("approval", "evidence", "governance", "policy", "policyfaults", "policygates", "policystages", "policytimes", "signaturerules", "state", "tagrules", "tenure", "views"),

@@ -16,7 +16,7 @@ from lab import ROOT
 from registry import strictyaml
 from registry.document import Place
 from registry.errors import RegistryError
-from registry.policy import DOCUMENT, LATER, Ledger, Policy, Root, Workflow, parse_policy, schema
+from registry.policy import DOCUMENT, Ledger, Policy, Root, Workflow, parse_policy, schema
 from registry.policygates import (
     CardRules,
     Custom,
@@ -297,13 +297,6 @@ def uncommented(text: str) -> list[str]:
 def test_the_template_names_its_schema_for_editors() -> None:
     first = (ROOT / "registry/templates/policy.yaml").read_text().partition("\n")[0]
     assert first == "# yaml-language-server: $schema=.mlem/policy.schema.json"
-
-
-def test_every_key_that_nothing_enforces_is_said_in_the_guide() -> None:
-    guide = (ROOT / "docs/policy.md").read_text()
-    said = guide[guide.index("No command enforces") :].partition("\n\n")[0]
-    for key in LATER:
-        assert f"`{key}`" in said
 
 
 BASE = plain(FULL)

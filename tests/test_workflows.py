@@ -16,6 +16,7 @@ import pytest
 import yaml
 from lab import ROOT, Lab, Repo, script
 from receivers import receiver
+from signing_keys import key
 from workflows import EXPRESSION, Host
 
 import registry
@@ -231,6 +232,26 @@ def test_promote_assigns_in_the_name_of_who_asked(world: World) -> None:
     assert done.passed, done.errors
     assert world.lab.registry("which", "m", "prod", "-r", world.host.readable).stdout == "v0.0.1\n"
     assert "tagger dana <1+dana@users.noreply.github.com>" in world.bare.git("cat-file", "tag", "m#prod#1")
+
+
+def test_promote_signs_with_the_workflow_s_own_key_where_the_policy_asks_for_it(world: World) -> None:
+    world.merged()
+    robot = key("ed25519", "robot")
+    policy = "format: 1\nversion: 2\nroles: {ci: [robot@example.org]}\nstages: {prod: {assign: [ci]}}\n"
+    world.commit({"policy.yaml": policy, "allowed_signers": f"robot@example.org {robot.public}\n"})
+    world.publish()
+    inputs = {"model": "m", "version": "v0.0.1", "stage": "prod"}
+    refused = world.host.run("promote", world.host.dispatch(inputs))
+    assert not refused.passed
+    assert "role-needed" in refused.errors
+    assert isinstance(robot.private, Path)
+    world.host.secrets = {"REGISTRY_SIGNING_KEY": robot.private.read_text()}
+    world.host.vars = {"REGISTRY_SIGNER": "robot@example.org"}
+    done = world.host.run("promote", world.host.dispatch(inputs))
+    assert done.passed, done.errors
+    tag = world.bare.git("cat-file", "tag", "m#prod#1")
+    assert "tagger dana <robot@example.org>" in tag
+    assert "BEGIN SSH SIGNATURE" in tag
 
 
 def test_register_and_promote_tell_the_channels_and_pass_whoever_cannot_be_told(world: World) -> None:

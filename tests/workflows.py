@@ -88,6 +88,8 @@ class Host:
         self.artifacts = lab.root / "artifacts"
         self.secrets: dict[str, str] = {}
         """The repository's secrets, by name."""
+        self.vars: dict[str, str] = {}
+        """Its variables."""
         self.runs = 0
 
     def push(self, branch: str = "main", *, before: str = "0" * 40) -> Event:
@@ -150,6 +152,7 @@ class Job:
             },
             "inputs": event.inputs,
             "secrets": self.host.secrets,
+            "vars": self.host.vars,
             "steps": {},
         }
         self.outcome = Outcome(passed=True)

@@ -17,47 +17,27 @@ from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 from registry.api.authorship import authors, named
+from registry.eventkind import OVERRIDE, act_kind
 from registry.governance import ACTIVE, UNSIGNED, VALID, Act, Approval, GateResult
 from registry.policy import Policy
 from registry.signature import UNSIGNED as NOT_SIGNED
 from registry.signature import Verdict, principal_of
 from registry.signaturerules import because
 from registry.state import Artifact
-from registry.tags import (
-    ASSIGNMENT,
-    DEPRECATION,
-    DEREGISTRATION,
-    REGISTRATION,
-    UNASSIGNMENT,
-    Event,
-    trailers,
-)
+from registry.tags import REGISTRATION, Event, trailers
 from registry.tenure import Course
 
-ROLLBACK: Final = "Rollback-of"
-OVERRIDE: Final = "Override"
-REVOKED: Final = "Revoked"
 EVIDENCE: Final = "Evidence"
 REFERENCE: Final = "Reference"
 WAIVED: Final = "Waived"
 
 UNREGISTERED, DEREGISTERED, REVOKED_STANDING = "unregistered", "deregistered", "revoked"
 """What is wrong with a version, as `Act.standing`."""
-_KINDS: Final = {
-    REGISTRATION: "register",
-    DEREGISTRATION: "deregister",
-    ASSIGNMENT: "assign",
-    UNASSIGNMENT: "unassign",
-    DEPRECATION: "deprecate",
-}
 
 
 def kind_of(event: Event) -> str:
     """What a tag did, as one of `registry.governance.KINDS`."""
-    lines = trailers(event.message)
-    if event.kind == ASSIGNMENT:
-        return "override" if OVERRIDE in lines else "rollback" if ROLLBACK in lines else "assign"
-    return "revoke" if event.kind == DEREGISTRATION and REVOKED in lines else _KINDS[event.kind]
+    return act_kind(event.kind, trailers(event.message))
 
 
 class Claims(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from registry import versions as semver
-from registry.api.recording import Snapshot
+from registry.api.planning import Snapshot
 from registry.errors import NotFound, RegistryError
 from registry.state import Version
 

@@ -16,8 +16,9 @@ import warnings
 from typing import NamedTuple
 
 from registry import versions as semver
-from registry.api.recording import Snapshot
+from registry.api.planning import Snapshot
 from registry.errors import RegistryError
+from registry.eventkind import is_revocation
 from registry.git.objects import Entry
 from registry.interface import Interface
 from registry.interfacediff import Demand, allows, diff, least_version
@@ -91,6 +92,13 @@ def _renewed(now: Snapshot, commit: str, version: str | None, bump: str | None, 
             f"commit {commit[:7]} is registered already as {', '.join(active)} of {now.artifact.name!r}",
             now.where,
             f"register another commit, or force a second registration with --force; {UNPUBLISHED}",
+        )
+    gone = [each.label for each in here if any(map(is_revocation, each.events))]
+    if gone and version in {None, *gone} and bump is None:
+        raise RegistryError(
+            f"{', '.join(gone)} of {now.artifact.name!r} was revoked, and a revoked version stays so",
+            now.where,
+            "register another commit",
         )
     if here and (version is None or version in {v.label for v in here}) and bump is None:
         return version or max((v.label for v in here), key=semver.key)

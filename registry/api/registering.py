@@ -11,8 +11,10 @@ from os import PathLike
 from registry import versions as semver
 from registry.api.choosing import chosen
 from registry.api.numbering import next_version
+from registry.api.planning import NewTag, Options, Plan, Snapshot
 from registry.api.project import open_project
-from registry.api.recording import NewTag, Options, Plan, Recorded, Snapshot, record
+from registry.api.promoting import record
+from registry.api.recording import Recorded
 from registry.errors import NotFound, RegistryError
 from registry.names import require_artifact
 from registry.tags import DEPRECATION, DEREGISTRATION, REGISTRATION, TagName

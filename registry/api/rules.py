@@ -13,6 +13,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 from functools import cached_property
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from registry.api.project import Project
@@ -72,12 +73,18 @@ class Rules:
         if self.data is None:
             return False
         asked = self.policy
-        return asked.stages is not None or asked.register is not None or asked.revoke is not None or bool(asked.signed)
+        said = (asked.stages, asked.register, asked.archive, asked.revoke)
+        return any(each is not None for each in said) or bool(asked.signed)
 
     @property
     def needs_ledger(self) -> bool:
         """Whether some stage's events must stand in the ledger."""
         return self.data is not None and any(stage.ledger for stage in (self.policy.stages or {}).values())
+
+    @property
+    def digest(self) -> str | None:
+        """SHA-256 of the policy's file; none where there is none."""
+        return None if self.data is None else sha256(self.data).hexdigest()
 
     def _place(self, path: str) -> str:
         return f"{self.where}: {(self.commit or '')[:7]}:{path}"

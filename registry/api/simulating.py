@@ -15,6 +15,7 @@ from registry.api.gating import Gated, Step, run_gates
 from registry.api.governing import current_policy
 from registry.api.project import open_project, read_artifact
 from registry.errors import NotFound, RegistryError
+from registry.eventkind import is_revocation
 from registry.governance import ACTIVE, KINDS, STAGED, VALID, Act, Decision, judge
 from registry.names import require_stage
 from registry.policy import Policy
@@ -81,6 +82,7 @@ def facts(artifact: Artifact, version: str, kind: str, stage: str | None, now: i
         standing = ACTIVE if kind == "register" else "unregistered"
     else:
         standing = ACTIVE if found.active else "deregistered"
+        standing = "revoked" if any(map(is_revocation, found.events)) else standing
     history = tuple(each for each in tenures(artifact) if each.version == version)
     authors = (author,) if author else ()
     return Act(kind, artifact.name, version, stage, authors=authors, now=now, history=history, standing=standing)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from typing import NamedTuple
 
@@ -10,11 +10,15 @@ from registry import versions as semver
 from registry.api.choosing import called, chosen
 from registry.api.holding import find_version
 from registry.api.numbering import UNPUBLISHED, next_version
+from registry.api.planning import Ask, Decide, NewTag, Options, Plan, Snapshot, Terms, one_line
 from registry.api.project import open_project
+from registry.api.promoting import record, record_group
 from registry.api.questions import read_config
-from registry.api.recording import NewTag, Options, Plan, Recorded, Snapshot, record
+from registry.api.recording import Recorded
 from registry.api.registering import registration
+from registry.api.targeting import Target
 from registry.errors import NotFound, RegistryError
+from registry.eventkind import is_revocation
 from registry.interfacediff import Demand
 from registry.names import require_artifact, require_stage
 from registry.state import Artifact, Version
@@ -34,31 +38,76 @@ def assign(
     skip_registration: bool = False,
     options: Options = Options(),
 ) -> Recorded:
-    """Assign a stage to a version (`version` alone) or to a commit (`ref`, HEAD by default).
+    """Assign a stage to a version (`version` alone) or to a commit (`ref`, HEAD by default), as `assign_all`."""
+    return assign_all(
+        [Target(name, version, ref)],
+        stage,
+        project=project,
+        force=force,
+        skip_registration=skip_registration,
+        options=options,
+    )[0]
 
-    A commit without a version is registered first (as `version`, where given), as gto does. With `push` it stops where
-    the stage moved while this ran, and says who was first. Raises `RegistryError`, `NotFound`.
+
+def assign_all(
+    targets: Sequence[Target],
+    stage: str,
+    *,
+    project: Where = ".",
+    force: bool = False,
+    skip_registration: bool = False,
+    terms: Terms = Terms(),
+    options: Options = Options(),
+) -> list[Recorded]:
+    """Assign a stage to versions of several artifacts, all or none.
+
+    A commit without a version is registered first (as `version`, where given), as gto does; not so where the policy
+    asks for approvals or gates. With `push` it stops where a stage moved while this ran, and says who was first.
+    Raises `Denied` where the policy does not allow it, `RegistryError`, `NotFound`; then nothing was recorded.
     """
-    require_artifact(name)
     require_stage(stage)
+    for target in targets:
+        require_artifact(target.name)
+        if target.version is not None:
+            semver.require(target.version)
+    twice = sorted({one.name for one in targets if sum(each.name == one.name for each in targets) > 1})
+    if twice or not targets:
+        raise RegistryError(f"{', '.join(twice) or 'nothing'} is named twice" if twice else "no artifact is named")
+    said = _said(Override=terms.override, Reference=terms.reference)
+
+    def deciding(target: Target) -> Decide:
+        ref = "HEAD" if target.ref is None and target.version is None else target.ref
+
+        def decide(now: Snapshot, first: Snapshot) -> Plan:
+            _require_allowed(read_config(now.project).stages, stage, now.where)
+            _require_unmoved(now, first, stage)
+            if target.latest or (ref is None and target.version is not None):
+                known = _known(now, target.version)
+                found = _Chosen(known.commit, known.label)
+            else:
+                found = _version_at(now, ref or "HEAD", target.version, skip=skip_registration, force=force)
+            if not force:
+                _require_elsewhere(now, stage, found.label)
+            return _assignment(now, stage, found, options, said)
+
+        return decide
+
+    asks = [Ask(target.name, deciding(target)) for target in targets]
+    return record_group(open_project(project), asks, options, terms)
+
+
+def _known(now: Snapshot, version: str | None) -> Version:
+    """A version that stands, by default the latest."""
     if version is not None:
-        semver.require(version)
-    if ref is None and version is None:
-        ref = "HEAD"
+        return find_version(now.artifact, version, now.where)
+    found = now.artifact.latest()
+    if found is None:
+        raise NotFound(f"no version of {now.artifact.name!r} is registered", now.where, "see `registry show`")
+    return found
 
-    def decide(now: Snapshot, first: Snapshot) -> Plan:
-        _require_allowed(read_config(now.project).stages, stage, now.where)
-        _require_unmoved(now, first, stage)
-        if ref is None and version is not None:
-            known = find_version(now.artifact, version, now.where)
-            found = _Chosen(known.commit, known.label)
-        else:
-            found = _version_at(now, ref or "HEAD", version, skip=skip_registration, force=force)
-        if not force:
-            _require_elsewhere(now, stage, found.label)
-        return _assignment(now, stage, found, options)
 
-    return record(open_project(project), name, decide, options)
+def _said(**lines: str | None) -> dict[str, str]:
+    return {key: one_line(text, key.lower()) for key, text in lines.items() if text is not None}
 
 
 class _Chosen(NamedTuple):
@@ -71,11 +120,11 @@ class _Chosen(NamedTuple):
     why: Demand | None = None
 
 
-def _assignment(now: Snapshot, stage: str, found: _Chosen, options: Options) -> Plan:
+def _assignment(now: Snapshot, stage: str, found: _Chosen, options: Options, said: Mapping[str, str]) -> Plan:
     label = found.label
     message = options.message or f"Assigning stage {stage} to artifact {now.artifact.name} {called(label)}"
     return Plan(
-        [*found.registers, _stage_tag(now, ASSIGNMENT, stage, found.commit, label, message, options)],
+        [*found.registers, _stage_tag(now, ASSIGNMENT, stage, found.commit, label, message, options, **said)],
         _holds(stage, label),
         f"{stage!r} would not hold {label}; the clocks of earlier tags say otherwise",
         _tags_of(now, label),
@@ -89,10 +138,10 @@ def _require_allowed(stages: list[str] | None, stage: str, where: str) -> None:
 
 
 def _require_elsewhere(now: Snapshot, stage: str, label: str) -> None:
-    holder = now.artifact.holder(stage)
-    if holder is not None and holder.version.label == label:
+    holding = now.holding(stage)
+    if holding is not None and holding[0] == label and stage not in now.stopped:
         raise RegistryError(
-            f"{label} of {now.artifact.name!r} is in stage {stage!r} already, by {holder.event.ref}",
+            f"{label} of {now.artifact.name!r} is in stage {stage!r} already, by {holding[1]}",
             now.where,
             f"use --force to make another tag; {UNPUBLISHED}",
         )
@@ -202,35 +251,38 @@ def rollback(
 
     def decide(now: Snapshot, first: Snapshot) -> Plan:
         _require_unmoved(now, first, stage)
-        holder = now.artifact.holder(stage)
-        if holder is None:
+        holding = now.holding(stage)
+        if holding is None:
             raise NotFound(f"nothing of {name!r} is in stage {stage!r}", now.where, "there is nothing to roll back")
-        target = _target(now, stage, to, holder.version)
-        old, new = called(holder.version.label), called(target.label)
+        held, tag = holding
+        target = _target(now, stage, to, held)
+        old, new = called(held), called(target.label)
         message = options.message or f"Rolling stage {stage} of artifact {name} back from {old} to {new}"
-        tag = _stage_tag(
-            now, ASSIGNMENT, stage, target.commit, target.label, message, options, Rollback_of=holder.event.ref
-        )
-        return Plan([tag], _holds(stage, target.label), f"{stage!r} would not hold {target.label}", target.events)
+        made = _stage_tag(now, ASSIGNMENT, stage, target.commit, target.label, message, options, Rollback_of=tag)
+        return Plan([made], _holds(stage, target.label), f"{stage!r} would not hold {target.label}", target.events)
 
     return record(open_project(project), name, decide, options)
 
 
-def _target(now: Snapshot, stage: str, to: str | None, current: Version) -> Version:
+def _target(now: Snapshot, stage: str, to: str | None, current: str) -> Version:
     if to is not None:
         found = find_version(now.artifact, to, now.where)
-        if found.label == current.label:
+        if found.label == current:
             raise RegistryError(f"stage {stage!r} holds {to} already", now.where)
         return found
     stack = now.artifact.held(stage)
-    if current.label in stack:
-        stack = stack[: len(stack) - 1 - stack[::-1].index(current.label)]
+    if current in stack:
+        stack = stack[: len(stack) - 1 - stack[::-1].index(current)]
     for label in reversed(stack):
         version = now.artifact.versions.get(label)
-        if version is not None and version.registered and version.active and label != current.label:
+        if version is not None and version.registered and _stands(version) and label != current:
             return version
     raise NotFound(
-        f"stage {stage!r} of {now.artifact.name!r} held no other valid version before {current.label}",
+        f"stage {stage!r} of {now.artifact.name!r} held no other valid version before {current}",
         now.where,
         "name one with --to",
     )
+
+
+def _stands(version: Version) -> bool:
+    return version.active and not any(map(is_revocation, version.events))

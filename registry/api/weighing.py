@@ -20,9 +20,10 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from registry.api.accepting import EVENT_REJECTED
-from registry.api.acting import REVOKED, Facts, kind_of
+from registry.api.acting import Facts, kind_of
 from registry.api.vouching import Said, Vouched
 from registry.errors import Refused
+from registry.eventkind import REVOKED
 from registry.governance import Approval, Reason, judge
 from registry.ledgerchain import ENTRY_MISSING, TAG_MISSING, TAG_MOVED
 from registry.policy import Policy

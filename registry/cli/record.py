@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import wraps
 from typing import Any
 
 import click
@@ -10,21 +11,41 @@ import click
 from registry.api import registering, staging
 from registry.api.recording import Options, Recorded, replacement
 from registry.cli import options
+from registry.errors import Refused
+from registry.eventkind import act_kind
 from registry.render.interface import demand_as_lines
-from registry.tags import REGISTRATION
+from registry.tags import REGISTRATION, trailers
 from registry.views import event_view, label_of
 
 _SIMPLE = {"auto": None, "true": True, "false": False}
 _DID = {
-    "registration": "registers version {label}",
-    "deregistration": "deregisters version {label}",
-    "assignment": "assigns stage {stage} to version {label}",
-    "unassignment": "unassigns stage {stage} from version {label}",
-    "deprecation": "deprecates the artifact",
+    "register": "registers version {label}",
+    "deregister": "deregisters version {label}",
+    "revoke": "revokes version {label}",
+    "assign": "assigns stage {stage} to version {label}",
+    "override": "assigns stage {stage} to version {label}",
+    "rollback": "assigns stage {stage} to version {label}",
+    "unassign": "unassigns stage {stage} from version {label}",
+    "deprecate": "deprecates the artifact",
+    "archive": "archives the artifact",
 }
 
 
-def _event_options(command: Callable[..., Any]) -> Callable[..., Any]:
+def event_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options of every command that makes events; what a policy refuses is printed as JSON too, where asked for."""
+
+    @wraps(command)
+    def told(*args: Any, **given: Any) -> Any:
+        try:
+            return command(*args, **given)
+        except Refused as error:
+            from registry.api.denial import Denied
+
+            if given["as_json"] and isinstance(error, Denied):
+                options.print_json(error.json())
+            raise
+
+    wrapped: Callable[..., Any] = told
     for option in (
         options.as_json,
         click.option(
@@ -41,33 +62,47 @@ def _event_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("-m", "--message", help="Message of the tag."),
         options.repo,
     ):
-        command = option(command)
-    return command
+        wrapped = option(wrapped)
+    return wrapped
 
 
-def _options(given: dict[str, Any]) -> Options:
+def given_options(given: dict[str, Any]) -> Options:
+    """The same as the library takes them."""
     return Options(
         given["message"], given["push"], _SIMPLE[given["simple"]], given["author"], given["author_email"], given["sign"]
     )
 
 
-def _tell(done: Recorded, *, as_json: bool) -> None:
-    for ref, oid in done.replaced.items():
-        click.echo(replacement(ref, oid), err=True)
+def tell(*done: Recorded, as_json: bool) -> None:
+    """Print what was recorded, of one artifact or of several."""
+    for each in done:
+        for ref, oid in each.replaced.items():
+            click.echo(replacement(ref, oid), err=True)
     if as_json:
-        views = [event_view(event, label_of(done.artifact, event)) for event in done.events]
-        why = done.why.json() if done.why else None
-        asked = [{"asked": why} if event.kind == REGISTRATION else {} for event in done.events]
-        options.print_json([{**view, "pushed": done.pushed, **each} for view, each in zip(views, asked, strict=True)])
+        options.print_json([view for each in done for view in _views(each)])
         return
+    for each in done:
+        for event in each.events:
+            did = _DID[act_kind(event.kind, trailers(event.message))].format(
+                label=label_of(each.artifact, event), stage=event.stage
+            )
+            click.echo(f"{'Pushed' if each.pushed else 'Created'} git tag '{event.ref}' that {did}")
+            if each.why and event.kind == REGISTRATION:
+                click.echo("\n".join(demand_as_lines(each.why)))
+    recorded = next((each.ledger for each in done if each.ledger is not None), None)
+    if recorded is not None:
+        click.echo(f"Recorded in the ledger, up to entry {recorded}")
+    if not done[0].pushed:
+        refs = " ".join(f"'{event.ref}'" for each in done for event in each.events)
+        click.echo(f"To publish it:  git push {'origin' if recorded is None else '--atomic origin ledger'} {refs}")
+
+
+def _views(done: Recorded) -> Iterator[dict[str, Any]]:
+    why = done.why.json() if done.why else None
     for event in done.events:
-        did = _DID[event.kind].format(label=label_of(done.artifact, event), stage=event.stage)
-        click.echo(f"{'Pushed' if done.pushed else 'Created'} git tag '{event.ref}' that {did}")
-        if done.why and event.kind == REGISTRATION:
-            click.echo("\n".join(demand_as_lines(done.why)))
-    if not done.pushed:
-        refs = " ".join(f"'{event.ref}'" for event in done.events)
-        click.echo(f"To publish it:  git push origin {refs}")
+        view: dict[str, Any] = {**event_view(event, label_of(done.artifact, event)), "pushed": done.pushed}
+        view |= {"asked": why} if event.kind == REGISTRATION else {}
+        yield view | ({} if done.ledger is None else {"ledger": done.ledger})
 
 
 @click.command()
@@ -80,7 +115,7 @@ def _tell(done: Recorded, *, as_json: bool) -> None:
 @click.option(
     "--force", is_flag=True, help="Register a commit again, one without such a model, or under too small a number."
 )
-@_event_options
+@event_options
 def register(
     name: str,
     ref: str,
@@ -107,48 +142,9 @@ def register(
         raise click.UsageError("Give one of --version, --bump-major, --bump-minor, --bump-patch.")
     bump = bumps[0] if bumps else None
     done = registering.register(
-        name, ref, project=repo, version=version, bump=bump, force=force, options=_options(given)
+        name, ref, project=repo, version=version, bump=bump, force=force, options=given_options(given)
     )
-    _tell(done, as_json=as_json)
-
-
-@click.command()
-@options.name
-@click.argument("ref", required=False)
-@options.stage()
-@options.version("The version to assign; with REF, the version to register there.")
-@click.option("--sr", "--skip-registration", "skip", is_flag=True, help="Do not register a version at REF.")
-@click.option("--force", is_flag=True, help="Make another tag where the stage holds the version already.")
-@_event_options
-def assign(
-    name: str,
-    ref: str | None,
-    stage: str,
-    version: str | None,
-    skip: bool,
-    force: bool,
-    repo: str,
-    as_json: bool,
-    **given: Any,
-) -> None:
-    """Assign a stage to a version of NAME, or to the one at REF (HEAD by default).
-
-    An unregistered REF is registered first.
-
-    \b
-    Example:  registry assign cost_predictor --version v1.0.3 --stage prod --push
-    """
-    done = staging.assign(
-        name,
-        stage,
-        ref=ref,
-        version=version,
-        project=repo,
-        force=force,
-        skip_registration=skip,
-        options=_options(given),
-    )
-    _tell(done, as_json=as_json)
+    tell(done, as_json=as_json)
 
 
 @click.command()
@@ -157,7 +153,7 @@ def assign(
 @options.stage()
 @options.version("The version to unassign, instead of the one the stage holds.")
 @click.option("--force", is_flag=True, help="Make the tag even where the version is not in the stage.")
-@_event_options
+@event_options
 def unassign(
     name: str,
     ref: str | None,
@@ -169,8 +165,10 @@ def unassign(
     **given: Any,
 ) -> None:
     """Take a version of NAME out of a stage; the one before it returns."""
-    done = staging.unassign(name, stage, ref=ref, version=version, project=repo, force=force, options=_options(given))
-    _tell(done, as_json=as_json)
+    done = staging.unassign(
+        name, stage, ref=ref, version=version, project=repo, force=force, options=given_options(given)
+    )
+    tell(done, as_json=as_json)
 
 
 @click.command()
@@ -178,7 +176,7 @@ def unassign(
 @click.argument("ref", required=False)
 @options.version("The version to cancel.")
 @click.option("--force", is_flag=True, help="Make the tag even where the version is cancelled already.")
-@_event_options
+@event_options
 def deregister(
     name: str,
     ref: str | None,
@@ -191,8 +189,10 @@ def deregister(
     """Cancel a version of NAME; stages that hold it go back to what they held before."""
     if ref is None and version is None:
         raise click.UsageError("Name the version with --version, or its commit with REF.")
-    done = registering.deregister(name, ref=ref, version=version, project=repo, force=force, options=_options(given))
-    _tell(done, as_json=as_json)
+    done = registering.deregister(
+        name, ref=ref, version=version, project=repo, force=force, options=given_options(given)
+    )
+    tell(done, as_json=as_json)
 
 
 @click.command()
@@ -201,7 +201,7 @@ def deregister(
 @click.argument("stage", required=False)
 @click.option("--ref", help="Revision the tag points at, when the artifact is deprecated.")
 @click.option("--force", is_flag=True, help="Make the tag even where it changes nothing.")
-@_event_options
+@event_options
 def deprecate(
     name: str,
     version: str | None,
@@ -213,25 +213,11 @@ def deprecate(
     **given: Any,
 ) -> None:
     """Deprecate NAME; or deregister its VERSION; or take its VERSION out of STAGE, as gto's command does."""
-    chosen = _options(given)
+    chosen = given_options(given)
     if stage is not None:
         done = staging.unassign(name, stage, version=version, project=repo, force=force, options=chosen)
     elif version is not None:
         done = registering.deregister(name, version=version, project=repo, force=force, options=chosen)
     else:
         done = registering.deprecate(name, ref=ref, project=repo, force=force, options=chosen)
-    _tell(done, as_json=as_json)
-
-
-@click.command()
-@options.name
-@options.stage()
-@click.option("--to", help="The version to go back to, instead of the one before.")
-@_event_options
-def rollback(name: str, stage: str, to: str | None, repo: str, as_json: bool, **given: Any) -> None:
-    """Take a stage back to the version it held before.
-
-    \b
-    Example:  registry rollback cost_predictor --stage prod --push
-    """
-    _tell(staging.rollback(name, stage, to=to, project=repo, options=_options(given)), as_json=as_json)
+    tell(done, as_json=as_json)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
@@ -12,26 +12,24 @@ from typing import Final
 
 from registry.api.project import Project
 from registry.api.questions import Registry, check_ref
-from registry.errors import NotFound, RegistryError
+from registry.api.rules import read_rules
+from registry.api.signatures import verdicts
+from registry.errors import NotFound, Refused, RegistryError
+from registry.eventkind import ARCHIVED, OVERRIDE, REVOKED, act_kind
 from registry.git.objects import read_commits
 from registry.git.process import run
 from registry.hosts import commit_pages
 from registry.notice import Change, Notice
+from registry.signature import principal_of
 from registry.state import Artifact, fold_artifact
-from registry.tags import ASSIGNMENT, DEPRECATION, DEREGISTRATION, REGISTRATION, Event, text_of, trailers
-from registry.tags import UNASSIGNMENT as UNASSIGNED
+from registry.tags import REGISTRATION, Event, text_of, trailers
 from registry.urls import without_credentials
 from registry.views import label_of
 
 MOST: Final = 100
 """Events that are told at once."""
-_KINDS: Final = {
-    REGISTRATION: "register",
-    DEREGISTRATION: "deregister",
-    ASSIGNMENT: "assign",
-    UNASSIGNED: "unassign",
-    DEPRECATION: "deprecate",
-}
+_REASONS: Final = (OVERRIDE, REVOKED, ARCHIVED, "Forced", "Waived", "Reference")
+"""Trailers that say why."""
 _RUN: Final = re.compile(r"https://[A-Za-z0-9.-]+/[A-Za-z0-9._-]+/[A-Za-z0-9._-]+/actions/runs/[0-9]+")
 
 Metrics = Callable[[str, str, str | None], Mapping[str, Change] | None]
@@ -42,7 +40,8 @@ def of_tags(refs: Iterable[str], project: Project, metrics: Metrics | None = Non
     """What each tag did. Raises `NotFound`, and `RegistryError` for a tag that is skipped."""
     address = address_of(project)
     asked = [check_ref(ref, project.address.text) for ref in dict.fromkeys(refs)]
-    return [notice(artifact, event, address, metrics) for artifact, event in asked]
+    who = principals(project, [event for _, event in asked])
+    return [notice(artifact, event, address, metrics, who.get(event.oid)) for artifact, event in asked]
 
 
 def since(start: str, project: Project, metrics: Metrics | None = None) -> list[Notice]:
@@ -57,7 +56,22 @@ def since(start: str, project: Project, metrics: Metrics | None = None) -> list[
             f"{len(chosen)} events since {start!r}, at most {MOST} are told", project.where, "name a later time"
         )
     address = address_of(project)
-    return [notice(artifact, event, address, metrics) for _, artifact, event in chosen]
+    who = principals(project, [event for _, _, event in chosen])
+    return [notice(artifact, event, address, metrics, who.get(event.oid)) for _, artifact, event in chosen]
+
+
+def principals(project: Project, events: Sequence[Event]) -> dict[str, str]:
+    """Who signed each tag, by its object's id, as far as a good signature of its tagger says; judged now."""
+    rules = read_rules(project)
+    try:
+        signers = rules.signers
+    except Refused:  # a message without a principal is better than none
+        return {}
+    if signers is None:
+        return {}
+    compromised = rules.policy.compromised if rules.governs else None
+    judged = verdicts(project, events, signers, None, compromised)
+    return {event.oid: event.email for event in events if principal_of(judged[event.oid], event.email) is not None}
 
 
 def address_of(project: Project) -> str:
@@ -71,8 +85,10 @@ def address_of(project: Project) -> str:
     return without_credentials(text)
 
 
-def notice(artifact: Artifact, event: Event, address: str, metrics: Metrics | None = None) -> Notice:
-    """What an event did to its artifact."""
+def notice(
+    artifact: Artifact, event: Event, address: str, metrics: Metrics | None = None, principal: str | None = None
+) -> Notice:
+    """What an event did to its artifact, signed by `principal` where that is known."""
     number = next(place for place, each in enumerate(artifact.events) if each.ref == event.ref)
     before = fold_artifact(artifact.name, artifact.events[:number])
     after = fold_artifact(artifact.name, artifact.events[: number + 1])
@@ -80,10 +96,9 @@ def notice(artifact: Artifact, event: Event, address: str, metrics: Metrics | No
     old = before.holder(event.stage) if event.stage else None
     new = after.holder(event.stage) if event.stage else None
     held = old.version if old else before.greatest() if event.kind == REGISTRATION else None
-    kind = "revoke" if event.kind == DEREGISTRATION and "Revoked" in lines else _KINDS[event.kind]
     return Notice(
         id=event.oid,
-        kind="rollback" if event.kind == ASSIGNMENT and "Rollback-of" in lines else kind,
+        kind=act_kind(event.kind, lines),
         model=event.artifact,
         time=datetime.fromtimestamp(event.time, timezone.utc).isoformat(),
         project=address,
@@ -99,7 +114,8 @@ def notice(artifact: Artifact, event: Event, address: str, metrics: Metrics | No
         message=_words(event.message),
         metrics=_metrics(metrics, event.artifact, version, held.label if held else None),
         links=_links(address, event.commit, held.commit if held else None),
-        reasons=tuple(f"{key}: {lines[key]}" for key in ("Revoked", "Forced") if key in lines),
+        reasons=tuple(f"{key}: {lines[key]}" for key in _REASONS if key in lines),
+        principal=principal,
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from registry.policy import LATER, Policy
+from registry.policy import Policy
 from registry.policystages import REQUIRED, Roles, Stage
 from registry.policytimes import duration
 from registry.render.gates import results_json, verdict_lines
@@ -81,7 +81,7 @@ def as_json(policy: Policy, only: str | None = None) -> dict[str, Any]:
     told = {key: _plain(getattr(policy, key)) for key in _KEYS}
     chosen = {name: each for name, each in (policy.stages or {}).items() if only in {None, name}}
     stages = {name: _stage_json(policy, each) for name, each in chosen.items()}
-    return {**told, "stages": None if policy.stages is None else stages, "not_enforced": list(LATER)}
+    return {**told, "stages": None if policy.stages is None else stages}
 
 
 _KEYS = ("version", "trusted_sources", "checks", "size_limit", "roles", "register", "archive", "revoke", "signed")
