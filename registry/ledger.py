@@ -59,6 +59,7 @@ _SAYS: Final = {
     "deregister": DEREGISTRATION,
     "assign": ASSIGNMENT,
     "rollback": ASSIGNMENT,
+    "override": ASSIGNMENT,
     "unassign": UNASSIGNMENT,
     "deprecate": DEPRECATION,
 }
@@ -245,5 +246,5 @@ def event_kind(entry: Entry) -> str:
     if entry.kind != "adopt" or entry.tag is None:
         return entry.kind
     said = parse_name(entry.tag)
-    doing = {event: kind for kind, event in _SAYS.items() if kind != "rollback"}
+    doing = {event: kind for kind, event in _SAYS.items() if kind not in {"rollback", "override"}}
     return doing[said.kind] if isinstance(said, TagName) else entry.kind

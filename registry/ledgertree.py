@@ -19,7 +19,7 @@ from registry.errors import RegistryError
 from registry.ledger import Entry, format_entry
 from registry.names import in_tag
 
-_STATELESS: Final = frozenset({"approve", "override", "reject"})
+_STATELESS: Final = frozenset({"approve", "reject"})
 _FILE, _FOLDER = "100644", "040000"
 
 
@@ -42,8 +42,11 @@ POLICY_PATH: Final = "policy.json"
 
 
 def state_path(entry: Entry) -> str | None:
-    """What an entry is the newest state of; none of one that only accompanies others (approve, override, reject)."""
-    if entry.kind in _STATELESS:
+    """What an entry is the newest state of; none of one that only accompanies others (approve, reject).
+
+    An override without a tag does too: the assignment beside it says what the stage holds.
+    """
+    if entry.kind in _STATELESS or (entry.kind == "override" and entry.tag is None):
         return None
     if entry.name is None:
         return POLICY_PATH

@@ -92,6 +92,8 @@ class Policy:
     ledger: Ledger = field(default_factory=Ledger)
     recorder: tuple[str, ...] = ()
     """Principals who may record events in the ledger for others."""
+    rejected: Literal["keep", "remove"] = "keep"
+    """What becomes of a tag that the tag workflow rejects."""
     compromised: Mapping[str, int] = field(default_factory=lambda: _NONE)
     """Fingerprints of keys, and since when (seconds since 1970) nothing signed with them counts."""
     workflows: tuple[Workflow, ...] = ()
@@ -251,6 +253,9 @@ DOCUMENT = Record(
             Record(Ledger, {"max_age": Key(DURATION, "When a client's copy of the ledger is too old.")}), "The ledger."
         ),
         "recorder": Key(Listed(PRINCIPAL), "Principals that may record events of others in the ledger."),
+        "rejected": Key(
+            OneOf(("keep", "remove")), "What becomes of a tag that the tag workflow rejects; keep without the key."
+        ),
         "compromised": Key(
             Keyed(_FINGERPRINT, MOMENT), "Fingerprints of keys, and since when nothing signed with them counts."
         ),

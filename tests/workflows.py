@@ -113,15 +113,25 @@ class Host:
         sha = self.bare.rev(f"refs/heads/{branch}")
         return Event("workflow_dispatch", f"refs/heads/{branch}", sha, {"inputs": inputs}, inputs or {})
 
+    def tag_push(self, tag: str) -> Event:
+        """A tag was pushed: GitHub takes the workflow of the commit that it names."""
+        ref = f"refs/tags/{tag}"
+        return Event("push", ref, self.bare.rev(f"{ref}^{{commit}}"))
+
+    def schedule(self) -> Event:
+        """The clock strikes."""
+        return Event("schedule", "refs/heads/main", self.bare.rev("refs/heads/main"))
+
     def run(self, name: str, event: Event, text: str | None = None) -> Outcome:
-        """Run the only job of a workflow, as it stands at the event's commit, or as `text` says."""
+        """Run the one job of a workflow that an event starts, as the commit has it, or as `text` says."""
         if text is None:
             text = self.bare.git("cat-file", "blob", f"{event.sha}:.github/workflows/{name}.yml")
         workflow = yaml.safe_load(text)
         triggers = workflow[True]  # YAML 1.1 reads `on` so
         assert event.name in triggers, f"{name} does not run on {event.name}"
-        ((_, job),) = workflow["jobs"].items()
-        return Job(self, workflow, job, event).run()
+        jobs = [Job(self, workflow, job, event) for job in workflow["jobs"].values()]
+        (job,) = [job for job in jobs if job.starts()] or jobs[:1]
+        return job.run()
 
 
 class Job:
@@ -157,9 +167,13 @@ class Job:
         }
         self.outcome = Outcome(passed=True)
 
+    def starts(self) -> bool:
+        """Whether its condition holds."""
+        return "if" not in self.job or self.holds(self.job["if"])
+
     def run(self) -> Outcome:
         """Run its steps until one fails."""
-        if "if" in self.job and not self.holds(self.job["if"]):
+        if not self.starts():
             return Outcome(passed=True, skipped=True)
         if "environment" in self.job:
             assert self.replaced(self.job["environment"])

@@ -7,7 +7,7 @@ adopted tag was allowed is not said: who adopts vouches for what is there.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from os import PathLike
 
 from registry import versions
@@ -40,7 +40,7 @@ def adopt(project: str | PathLike[str] = ".", recorder: Recorder = Recorder()) -
         found = list(_in_order(fold(opened.scan().events)))
         if not found:
             raise NotFound("this registry has no tag to begin a ledger with", opened.where, "register a version first")
-        links = _links(opened, found)
+        links = link_digests(opened, [event for _, event in found])
         return Act([_entry(artifact, event, links.get(event.ref)) for artifact, event in found])
 
     return append(opened, propose, recorder)
@@ -62,7 +62,7 @@ def _entry(artifact: Artifact, event: Event, link: str | None) -> Entry:
     label = event.version or artifact.labels.get(event.ref)
     return Entry(
         "adopt",
-        f"{_plain(event.tagger)} <{_plain(event.email)}>",
+        actor_of(event),
         name=event.artifact,
         version=label if label and versions.is_version(label) else None,
         stage=event.stage,
@@ -73,18 +73,23 @@ def _entry(artifact: Artifact, event: Event, link: str | None) -> Entry:
     )
 
 
+def actor_of(event: Event) -> str:
+    """Who a tag says that made it, as an entry says it."""
+    return f"{_plain(event.tagger)} <{_plain(event.email)}>"
+
+
 def _plain(text: str) -> str:
     """What a tag says of its maker, as an entry may say it."""
     return "".join(c if c.isprintable() else "?" for c in text)[:200]
 
 
-def _links(project: Project, found: list[tuple[Artifact, Event]]) -> dict[str, str]:
-    """SHA-256 of the link file at each tag's commit, where it has one."""
-    places = [(event.commit, path) for artifact, event in found for path in link_paths(artifact.name)]
+def link_digests(project: Project, events: Sequence[Event]) -> dict[str, str]:
+    """SHA-256 of the link file at each tag's commit, by tag, where it has one."""
+    places = [(event.commit, path) for event in events for path in link_paths(event.artifact)]
     files = project.read_at(list(dict.fromkeys(places)), LIMIT)
     digests = {}
-    for artifact, event in found:
-        held = (files.get((event.commit, path)) for path in link_paths(artifact.name))
+    for event in events:
+        held = (files.get((event.commit, path)) for path in link_paths(event.artifact))
         data = next((each[1] for each in held if each is not None), None)
         if data is not None:
             digests[event.ref] = hashlib.sha256(data).hexdigest()

@@ -43,7 +43,7 @@ class RootNotRemembered(UserWarning):
     """The trusted policy could not be remembered."""
 
 
-class _Signed(NamedTuple):
+class Signed(NamedTuple):
     """A version of the policy that somebody tagged."""
 
     version: int
@@ -97,7 +97,7 @@ def _require_followed(project: Project, known: Rules, now: Rules) -> None:
             if (
                 root.principals
                 and each.version > trusted.policy.version
-                and _count(project, each, trusted) >= root.threshold
+                and count(project, each, trusted) >= root.threshold
             ):
                 trusted = each.rules
     root = trusted.policy.root
@@ -122,7 +122,7 @@ def _same(one: Rules, other: Rules) -> bool:
     return (one.data, one.signers_data) == (other.data, other.signers_data)
 
 
-def _count(project: Project, signed: _Signed, trusted: Rules) -> int:
+def count(project: Project, signed: Signed, trusted: Rules) -> int:
     """How many principals of a root signed; one for each key at most."""
     found = {
         verdict.fingerprint: event.email
@@ -132,7 +132,7 @@ def _count(project: Project, signed: _Signed, trusted: Rules) -> int:
     return len(set(found.values()))
 
 
-def _good(project: Project, signed: _Signed, by: Rules) -> Iterator[tuple[Event, Any]]:
+def _good(project: Project, signed: Signed, by: Rules) -> Iterator[tuple[Event, Any]]:
     """The tags that are signed by their taggers, by the signers' file and the compromised keys of `by`."""
     from registry.api.signatures import verdicts
     from registry.signature import principal_of
@@ -145,7 +145,7 @@ def _good(project: Project, signed: _Signed, by: Rules) -> Iterator[tuple[Event,
             yield event, judged[event.oid]
 
 
-def _tagged(project: Project) -> list[_Signed]:
+def _tagged(project: Project) -> list[Signed]:
     """The versions of the policy that have tags, ascending; each commit's files are another one."""
     from registry.api.rules import rules_at
     from registry.git.tagscan import read_tags
@@ -167,7 +167,7 @@ def _tagged(project: Project) -> list[_Signed]:
         try:
             rules = rules_at(project, commit)
             if rules.data is not None and rules.policy.version == version:
-                told.append(_Signed(version, rules, tuple(tags)))
+                told.append(Signed(version, rules, tuple(tags)))
         except RegistryError:  # a tag at what holds no policy is no reason to stop
             continue
     return told

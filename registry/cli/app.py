@@ -28,6 +28,7 @@ COMMANDS = {
         "card": "card:card",
         "evaluate": "evaluate:evaluate",
         "policy": "policy:policy",
+        "server-hook": "server_hook:server_hook",
         "compare": "compare:compare",
         "diff": "compare:diff",
     },

@@ -37,6 +37,7 @@ _STRIPPED: Final = (
     "GIT_INTERNAL_SUPER_PREFIX", "GIT_ATTR_SOURCE", "GIT_EXTERNAL_DIFF", "GIT_GLOB_PATHSPECS",
     "GIT_NOGLOB_PATHSPECS", "GIT_ICASE_PATHSPECS",
 )  # fmt: skip
+_QUARANTINE: Final = ("GIT_QUARANTINE_PATH", "GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES")
 _ALWAYS: Final = {
     "LC_ALL": "C",
     "LANGUAGE": "",
@@ -65,6 +66,25 @@ _NO_HOOKS: Final = ("-c", f"core.hooksPath={os.devnull}")
 _SHOWN: Final = 12
 _GRACE: Final = 5.0
 _BUFFER: Final = 1 << 18
+
+
+_quarantine: dict[str, dict[str, str]] = {}
+"""Where git put the objects of a push that is being judged, by the repository; empty but inside `quarantined`."""
+
+
+@contextmanager
+def quarantined(path: str | os.PathLike[str], environ: Mapping[str, str]) -> Iterator[None]:
+    """Read a push's objects in the repository at `path` before they count, as git gives them to `pre-receive`.
+
+    For that hook alone: the variables come from git itself (git-receive-pack(1), QUARANTINE ENVIRONMENT). Elsewhere,
+    and for any other repository, they would lead git to the wrong objects, so they are stripped.
+    """
+    if environ.get("GIT_QUARANTINE_PATH"):
+        _quarantine[os.path.realpath(path)] = {name: environ[name] for name in _QUARANTINE if environ.get(name)}
+    try:
+        yield
+    finally:
+        _quarantine.clear()
 
 
 class Done(NamedTuple):
@@ -258,6 +278,9 @@ def _start(
     errors: int = subprocess.PIPE,
 ) -> subprocess.Popen[bytes]:
     line = command(path, args, hooks=hooks, protocols=protocols)
+    given = environment(protocols, env)
+    if _quarantine and path is not None:
+        given.update(_quarantine.get(os.path.realpath(path), {}))
     apart = protocols != OFFLINE and _alone()
     try:
         process = _Process(
@@ -265,7 +288,7 @@ def _start(
             stdin=feed or (subprocess.PIPE if stdin else subprocess.DEVNULL),
             stdout=subprocess.PIPE,
             stderr=errors,
-            env=environment(protocols, env),
+            env=given,
             bufsize=_BUFFER,
             start_new_session=apart,
         )

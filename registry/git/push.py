@@ -1,6 +1,6 @@
 """Pushing refs, several atomically, judged by the flags of `git push --porcelain` (git-push(1)), never by its text.
 
-Nothing is forced. Hooks and credentials are the user's own.
+Nothing is forced; what is deleted is what was seen. Hooks and credentials are the user's own.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from registry.git.process import failure, run
 
 CREATED: Final = "*"
+DELETED: Final = "-"
 FORWARDED: Final = " "
 """The remote's branch was an ancestor and moved on."""
 
@@ -53,3 +54,18 @@ def push_refs(
     if any(ref not in said for ref in (refs if answered is None else answered)):
         raise failure(path, line, done)
     return said
+
+
+def delete_ref(path: str | PathLike[str], remote: str, ref: str, oid: str, protocols: str) -> Pushed:
+    """Delete a ref (full name) of the remote, only where it still names this object; what the remote said.
+
+    Raises `GitError` where it said nothing.
+    """
+    line = ["push", "--porcelain", f"--force-with-lease={ref}:{oid}", "--end-of-options", remote, f":{ref}"]
+    done = run(path, line, protocols=protocols, hooks=True, accept=range(256))
+    for text in done.out.decode("utf-8", "replace").splitlines():
+        fields = text.split("\t")
+        if len(fields) == 3 and fields[1] == f":{ref}":  # noqa: PLR2004 - flag, refs, summary
+            told = "\n".join(each.rstrip() for each in done.err.splitlines() if each.startswith("remote:"))
+            return Pushed(fields[0], fields[2], told)
+    raise failure(path, line, done)

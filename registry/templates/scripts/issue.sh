@@ -1,9 +1,8 @@
 #!/usr/bin/env bash
-# What audit.yml runs: keep one issue that holds the findings; close it when there are none.
-#   issue.sh NUMBER_OF_FINDINGS FILE
+# What audit.yml and verify-tags.yml run: keep one issue that holds the findings; close it when there are none.
+#   issue.sh NUMBER_OF_FINDINGS FILE [TITLE]
 set -euo pipefail
-title='Registry audit: findings'
-found=$1 body=$2
+found=$1 body=$2 title=${3:-Registry audit: findings}
 
 open=$(gh issue list --state open --limit 200 --json number,title,author \
   --jq "[.[] | select(.title == \"$title\" and (.author.login | endswith(\"github-actions\")))][0].number // empty")
