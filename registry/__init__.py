@@ -33,12 +33,14 @@ if TYPE_CHECKING:
     from registry.api.proposing import Proposed, propose
     from registry.api.questions import Registry, check_ref
     from registry.api.registering import deprecate, deregister, register
+    from registry.api.reporting import report
     from registry.api.resolving import Resolved, resolve
     from registry.api.save import SavedModel, save
     from registry.api.scaffold import init
     from registry.api.serving import load_model, resolved_of
     from registry.api.staging import assign, assign_all, rollback, unassign
     from registry.api.targeting import Target
+    from registry.api.trails import audit, audit_at
     from registry.api.unregistered import unregistered
     from registry.api.verifying import verify
     from registry.api.watching import Watch, watch
@@ -76,6 +78,7 @@ _HOMES = {
     "api.questions": ("Registry", "check_ref"),
     "api.planning": ("Options", "Terms"),
     "api.registering": ("deprecate", "deregister", "register"),
+    "api.reporting": ("report",),
     "api.resolving": ("Resolved", "resolve"),
     "api.save": ("SavedModel", "save"),
     "api.scaffold": ("init",),
@@ -83,6 +86,7 @@ _HOMES = {
     "api.staging": ("assign", "assign_all", "rollback", "unassign"),
     "api.targeting": ("Target",),
     "api.withdrawing": ("archive", "revoke"),
+    "api.trails": ("audit", "audit_at"),
     "api.unregistered": ("unregistered",),
     "api.verifying": ("verify",),
     "api.watching": ("Watch", "watch"),
@@ -122,6 +126,8 @@ __all__ = [
     "archive",
     "assign",
     "assign_all",
+    "audit",
+    "audit_at",
     "candidates",
     "check",
     "check_gates",
@@ -152,6 +158,7 @@ __all__ = [
     "notify",
     "propose",
     "register",
+    "report",
     "resolve",
     "resolved_of",
     "revoke",

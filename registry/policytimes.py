@@ -15,8 +15,10 @@ from registry.shape import Key, Listed, OneOf, Record, Text
 from registry.shapechoice import ByKey
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_UNITS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+UNITS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+"""Seconds of each unit of a duration."""
 _DAY_S = 86_400
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - written with Z
 _CLOCK = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]"
 _MOMENT = r"20[0-9]{2}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z"
 
@@ -55,13 +57,13 @@ class Window:
 
 def moment(seconds: int) -> str:
     """A moment as a policy writes it."""
-    return (datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{(_EPOCH + timedelta(seconds=seconds)).isoformat()}Z"
 
 
 def duration(seconds: int) -> str:
     """A duration as a policy writes it, in the largest unit that divides it; else in seconds."""
-    unit = next((unit for unit in reversed(_UNITS) if seconds and seconds % _UNITS[unit] == 0), None)
-    return f"{seconds // _UNITS[unit]}{unit}" if unit else f"{seconds}s"
+    unit = next((unit for unit in reversed(UNITS) if seconds and seconds % UNITS[unit] == 0), None)
+    return f"{seconds // UNITS[unit]}{unit}" if unit else f"{seconds}s"
 
 
 def _seconds_of(text: str) -> int:
@@ -79,7 +81,7 @@ def _clock_of(text: str) -> int:
 
 
 def _duration_of(text: str) -> int:
-    return int(text[:-1]) * _UNITS[text[-1]]
+    return int(text[:-1]) * UNITS[text[-1]]
 
 
 MOMENT = Text(_MOMENT, "a moment such as 2026-03-01T00:00:00Z", _seconds_of)

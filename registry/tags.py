@@ -94,8 +94,8 @@ _object = re.compile(
     r"tagger ([^\n\0<>]*)<([^\n\0<>]*)> ([0-9]{1,12}) ([+-][0-9]{4})\n"
     r"(?:gpgsig(?:-sha256)? [^\n]*\n(?: [^\n]*\n)*)*\n",
 )
-_TRAILER = r"([A-Za-z][A-Za-z0-9-]*): *(.*)"
-_SIGNATURE = r"^-----BEGIN (?:SSH SIGNATURE|PGP SIGNATURE|PGP MESSAGE|SIGNED MESSAGE)-----$"
+_TRAILER = re.compile(r"([A-Za-z][A-Za-z0-9-]*): *(.*)")
+_SIGNATURE = re.compile(r"^-----BEGIN (?:SSH SIGNATURE|PGP SIGNATURE|PGP MESSAGE|SIGNED MESSAGE)-----$", re.MULTILINE)
 
 
 @lru_cache(maxsize=1 << 16)
@@ -196,7 +196,7 @@ def _malformed(text: str) -> tuple[str, str] | None:
 
 def text_of(message: str) -> str:
     """A message without its signature, which begins at the last line that can begin one, as for git itself."""
-    starts = [found.start() for found in re.finditer(_SIGNATURE, message, re.MULTILINE)]
+    starts = [found.start() for found in _SIGNATURE.finditer(message)]
     return message[: starts[-1]] if starts else message
 
 
@@ -213,7 +213,7 @@ def trailers(message: str) -> dict[str, str]:
         return {}
     found: dict[str, str] = {}
     for line in paragraph[2].splitlines():
-        match = re.fullmatch(_TRAILER, line)
+        match = _TRAILER.fullmatch(line)
         if match is None:
             return {}
         found.setdefault(match[1], match[2].strip())

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What audit.yml and verify-tags.yml run: keep one issue that holds the findings; close it when there are none.
+# What audit.yml and verify-tags.yml run: keep one issue that holds a text; close it when there is nothing to tell.
 #   issue.sh NUMBER_OF_FINDINGS FILE [TITLE]
 set -euo pipefail
 found=$1 body=$2 title=${3:-Registry audit: findings}

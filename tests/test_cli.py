@@ -255,7 +255,7 @@ def test_json_of_every_command_is_json(lab: Lab) -> None:
         ("predict", "m", "--stage", "prod", "--data", "rows.csv"), ("fetch", "m", "-o", "out"), ("checkenv", "m"),
         ("lock", "m", "--stage", "prod"), ("cache", "info"), ("notify", "--tag", "m#prod#1"), ("policy", "explain"), ("consumers", "list"),
         ("gates", "m", "--version", "v0.0.1", "--stage", "prod"),
-        ("server-hook", "install"), ("server-hook", "uninstall"),
+        ("server-hook", "install"), ("server-hook", "uninstall"), ("audit",), ("report",),
         ("unassign", "m", "--stage", "staging"), ("deprecate", "m"), ("deregister", "m", "--version", "v0.0.1"),
         ("revoke", "m", "--version", "v0.0.1", "--reason", "leaked"), ("archive", "m"),
     ]  # fmt: skip
@@ -266,12 +266,14 @@ def test_json_of_every_command_is_json(lab: Lab) -> None:
     assert answers["stages"] == ["prod", "staging"]
     assert set(NAMES) - answers.keys() == {
         "approve",  # needs a key
+        "archive",
         "completion",
         "evaluate",
         "export",
         "forget",
         "import",
         "link",
+        "revoke",
         "rollback",
         "signers",
     }

@@ -16,7 +16,7 @@ LAYERS = (
         "annotations", "card", "carddiff", "carddraft", "cardfacts", "cardfields", "channels", "commit", "comparison", "consumers", "containment", "datatypes", "direction", "document", "evaluation", "eventkind", "external", "hosts", "interface", "interfacediff", "layout", "ledger", "ledgerchain", "ledgertree", "lineage", "linkfile", "lockfile", "metafile", "mlmodel", "mlsignature", "names", "notice",
         "ranges", "reportdiff", "shape", "shapechoice", "signature", "strictyaml", "substitution", "suite", "tags", "tomltable", "urlpattern", "versions",
     ),
-    ("approval", "evidence", "governance", "policy", "policyfaults", "policygates", "policystages", "policytimes", "received", "signaturerules", "state", "tagrules", "tenure", "views"),
+    ("approval", "compliance", "evidence", "governance", "holdings", "moments", "policy", "policyfaults", "policygates", "policystages", "policytimes", "received", "signaturerules", "state", "tagrules", "tenure", "trail", "views"),
     ("cache", "git", "offline", "signing", "timeouts", "urls"),
     ("formats", "measures", "stores"),
     ("provenance",),

@@ -306,7 +306,8 @@ def test_audit_keeps_one_issue_and_closes_it(world: World) -> None:
     def audit() -> str:
         world.host.notes.write_text("")
         assert world.host.run("audit", world.host.dispatch()).passed
-        calls.append([line for line in world.host.notes.read_text().splitlines() if line.startswith("gh issue")])
+        said = [line for line in world.host.notes.read_text().splitlines() if line.startswith("gh issue")]
+        calls.append([line for line in said if "the week" not in line and "edit 8" not in line])
         return "".join(calls[-1][1:])
 
     issue = Path(f"{world.host.notes}.issue")
@@ -317,6 +318,12 @@ def test_audit_keeps_one_issue_and_closes_it(world: World) -> None:
     kept = world.host.artifacts / "findings"
     assert (kept / "findings.md").read_text() == issue.read_text()
     assert [each["ref"] for each in json.loads((kept / "findings.json").read_text())] == ["m#prod#1"]
+    week = Path(f"{world.host.notes}.week").read_text()
+    assert week == (kept / "report.md").read_text()
+    assert "Attempts that nobody accepted" in week
+    assert "tag-lightweight" in week
+    assert [each["tag"] for each in json.loads((kept / "report.json").read_text())["attempts"]] == ["m#prod#1"]
+    assert (kept / "report.html").read_text().startswith("<!DOCTYPE html>")
     assert audit().startswith("gh issue edit 7")
     world.bare.git("tag", "--delete", "m#prod#1")
     assert audit().startswith("gh issue close 7")

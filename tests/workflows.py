@@ -5,7 +5,7 @@ It reads a workflow from the commit GitHub would take it from, replaces expressi
 or an expression it does not know is an error. A job without `contents: write` gets a server that takes no push.
 
 Stand-ins: `pip install` is noted and not done, since the package is there already; `gh` notes its arguments and keeps
-one issue in a file, since there is no GitHub to sign in to; an uploaded artifact is kept in a folder.
+the issues in files, since there is no GitHub to sign in to; an uploaded artifact is kept in a folder.
 """
 
 from __future__ import annotations
@@ -36,11 +36,15 @@ REGISTRY = '#!/bin/sh\nexec "{python}" -m registry "$@"\n'
 GH = """\
 #!/bin/sh
 echo "gh $*" >> "$SHIM_LOG"
+case "$*" in
+  *'Registry audit: the week'* | 'issue edit 8 '* ) kept=$SHIM_LOG.week number=8 ;;
+  *) kept=$SHIM_LOG.issue number=7 ;;
+esac
 case "$1 $2" in
-  "issue list") if [ -e "$SHIM_LOG.issue" ]; then echo 7; fi ;;
-  "issue create") cp "$6" "$SHIM_LOG.issue" ;;
-  "issue edit") cp "$5" "$SHIM_LOG.issue" ;;
-  "issue close") rm "$SHIM_LOG.issue" ;;
+  "issue list") if [ -e "$kept" ]; then echo "$number"; fi ;;
+  "issue create") cp "$6" "$kept" ;;
+  "issue edit") cp "$5" "$kept" ;;
+  "issue close") rm "$kept" ;;
 esac
 """
 

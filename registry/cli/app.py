@@ -61,6 +61,8 @@ COMMANDS = {
         "signers": "signers:signers",
         "ledger": "ledger:ledger",
         "consumers": "consumers:consumers",
+        "audit": "audit:audit",
+        "report": "audit:report",
     },
     "Use": {
         "load": "use:load",

@@ -30,7 +30,7 @@ TRACKED: Final = f"refs/remotes/origin/{BRANCH}"
 """Where a clone keeps the ledger of its origin."""
 _LOOSE: Final = 100
 """Up to so many new objects are written one by one, as git does (`fetch.unpackLimit`)."""
-_KINDS: Final = {"commit": 1, "tree": 2, "blob": 3}
+_KINDS: Final = {"commit": 1, "tree": 2, "blob": 3, "tag": 4}
 _IDENT: Final = re.compile(r"(?P<name>[^<>\n]*) <(?P<email>[^<>\n]*)> (?P<date>\d+ [+-]\d{4})")
 
 

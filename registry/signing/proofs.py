@@ -37,7 +37,7 @@ class Proofs:
 
     def __init__(self, signers: AllowedSigners) -> None:
         self._path = cache.root() / FOLDER / f"{signers.digest}-{_RULES}"
-        self._known = _read(self._path)
+        self._known = _known(self._path)
         self._new: dict[str, Proof] = {}
 
     def get(self, oid: str) -> Proof | None:
@@ -66,6 +66,23 @@ class Proofs:
 def _line(oid: str, proof: Proof) -> bytes:
     text = "\t".join([oid, *proof[:5]]).encode()
     return b"%08x\t%b\n" % (crc32(text), text)
+
+
+_last: dict[Path, tuple[tuple[int, int, int], dict[str, Proof]]] = {}
+"""What was read last, with the file's inode, size and time: one run asks several times."""
+
+
+def _known(path: Path) -> dict[str, Proof]:
+    try:
+        found = path.stat()
+    except OSError:
+        return {}
+    stamp = found.st_ino, found.st_size, found.st_mtime_ns
+    kept = _last.get(path)
+    if kept is None or kept[0] != stamp:
+        _last.clear()
+        kept = _last[path] = stamp, _read(path)
+    return dict(kept[1])
 
 
 def _read(path: Path) -> dict[str, Proof]:

@@ -1,0 +1,157 @@
+"""Tables of what others wrote, as CSV for a spreadsheet, as Markdown, and as one HTML page.
+
+Rules of CSV (RFC 4180): every cell is quoted, one line a row. A cell that a spreadsheet would compute gets an
+apostrophe before the sign that makes it a formula, at its beginning and behind whatever some locale takes for the end
+of a cell (https://owasp.org/www-community/attacks/CSV_Injection). So CSV is for people; JSON has every byte.
+Rules of HTML: one file without scripts that loads nothing, and a policy in its head that forbids both.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from html import escape
+from typing import NamedTuple
+
+from registry.render.markdown import escaped
+from registry.render.table import table
+
+Cell = str | None
+_FORMULA = re.compile(r"(^|[,;|\t\"'])(\s*)(?=[=+\-@\uff1d\uff0b\uff0d\uff20])")
+_ENDS = re.compile(r"[,;|\t\"']|^\s")
+_SIGNS = "=+-@\uff1d\uff0b\uff0d\uff20"
+_PAGE = """\
+<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; form-action 'none'">
+<meta name="referrer" content="no-referrer">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+body {{ font: 14px/1.4 system-ui, sans-serif; margin: 2rem; color: #1b1f24; }}
+table {{ border-collapse: collapse; margin: 1rem 0; }}
+th, td {{ border: 1px solid #c8cdd3; padding: .2rem .5rem; text-align: left; vertical-align: top; }}
+td {{ overflow-wrap: anywhere; }}
+th {{ background: #f4f5f7; }}
+</style>
+</head>
+<body>
+<h1>{title}</h1>
+{body}
+</body>
+</html>
+"""
+
+
+class Sheet(NamedTuple):
+    """A table with its title, and lines that stand before it."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+    lines: Sequence[str] = ()
+    empty: str = "none"
+    """What is said where there are no rows."""
+
+
+def printable(text: str) -> str:
+    """One line that steers no terminal and no spreadsheet: what cannot be printed is escaped."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
+def as_text(sheets: Iterable[Sheet]) -> str:
+    """For a terminal."""
+    return "\n\n".join(_text(sheet) for sheet in sheets)
+
+
+def _text(sheet: Sheet) -> str:
+    rows = [
+        {key: printable(cell) if cell else None for key, cell in zip(sheet.columns, row, strict=True)}
+        for row in sheet.rows
+    ]
+    head = [sheet.title] if sheet.title else []
+    body = [table(rows) if rows else sheet.empty] if sheet.columns else []
+    return "\n".join([*head, *map(printable, sheet.lines), *body])
+
+
+def as_csv(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
+    """For a spreadsheet, with a heading."""
+    out = io.StringIO()
+    writer = csv.writer(out, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
+    writer.writerow(columns)
+    writer.writerows([inert(cell) if cell else "" for cell in row] for row in rows)
+    return out.getvalue()
+
+
+@lru_cache(maxsize=1 << 12)
+def inert(text: str) -> str:
+    """A cell that no spreadsheet computes."""
+    if not text or (text.isprintable() and text[0] not in _SIGNS and _ENDS.search(text) is None):
+        return text
+    return _FORMULA.sub(r"\1\2'", printable(text))
+
+
+def as_markdown(title: str, sheets: Iterable[Sheet], longest: int | None = None) -> str:
+    """For an issue or a document; nothing in it is markup but the tables.
+
+    Rows that make it longer than about `longest` characters are counted instead.
+    """
+    lines = [f"# {escaped(title)}"]
+    for sheet in sheets:
+        lines += ["", f"## {escaped(sheet.title)}"] if sheet.title else []
+        lines += [line for each in sheet.lines for line in ("", escaped(each))]
+        if not sheet.columns:
+            continue
+        if not sheet.rows:
+            lines += ["", escaped(sheet.empty)]
+            continue
+        lines += ["", _line(sheet.columns), f"|{' --- |' * len(sheet.columns)}"]
+        room = None if longest is None else longest - sum(len(line) + 1 for line in lines)
+        lines += _rows(sheet.rows, room)
+    return "\n".join(lines) + "\n"
+
+
+def _rows(rows: Sequence[Sequence[Cell]], room: int | None) -> Iterator[str]:
+    for done, row in enumerate(rows):
+        line = _line(row)
+        if room is not None:
+            room -= len(line) + 1
+            if room < 0:
+                yield ""
+                yield f"… and {len(rows) - done} more, which the JSON has."
+                return
+        yield line
+
+
+def _line(cells: Iterable[Cell]) -> str:
+    return f"| {' | '.join(escaped(cell or '') for cell in cells)} |"
+
+
+def as_html(title: str, sheets: Iterable[Sheet]) -> str:
+    """One page by itself."""
+    parts: list[str] = []
+    for sheet in sheets:
+        parts += [f"<h2>{_shown(sheet.title)}</h2>"] if sheet.title else []
+        parts += [f"<p>{_shown(each)}</p>" for each in sheet.lines]
+        if not sheet.columns:
+            continue
+        if not sheet.rows:
+            parts.append(f"<p>{_shown(sheet.empty)}</p>")
+            continue
+        parts += ["<table>", _tags("th", sheet.columns), *(_tags("td", row) for row in sheet.rows), "</table>"]
+    return _PAGE.format(title=_shown(title), body="\n".join(parts))
+
+
+def _tags(kind: str, cells: Sequence[Cell]) -> str:
+    return "<tr>" + "".join(f"<{kind}>{_shown(cell or '')}</{kind}>" for cell in cells) + "</tr>"
+
+
+def _shown(text: str) -> str:
+    return escape(printable(text))
