@@ -1,7 +1,7 @@
 """How long `registry check` takes on many links over many sources on a local HTTP server.
 
-The models are small files that are never loaded; each link pins a commit of its own. Warm means: in the cache
-already. Compile first, since Python writes no bytecode where PYTHONDONTWRITEBYTECODE is set:
+The models are small files that are never loaded; each link pins a commit of its own. With --certified each has its
+birth certificate, else the policy turns `lineage-complete` off. Warm means: in the cache already. Compile first, since Python writes no bytecode where PYTHONDONTWRITEBYTECODE is set:
 
     python -m compileall -q registry
     PYTHONPATH=. python benchmarks/check.py FOLDER --links 1000 --sources 50
@@ -21,6 +21,12 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "examples/demo")]
+
+from registry.api.modelreading import read_model
+from registry.git.source import Source
+from registry.lineage import dump
+from registry.provenance import collect
+from registry.urls import Address
 
 METAFILE = """\
 artifacts: {{data: {{uri: m, size: {size}, hash: {md5}}}}}
@@ -47,6 +53,7 @@ path: m.mlem
 project: {url}
 rev: {rev}
 """
+POLICY = "format: 1\nversion: 1\nchecks: {lineage-complete: off}\n"
 DANA = "Dana <dana@example.org>"
 
 
@@ -92,17 +99,25 @@ def make_source(folder: Path, links: int) -> list[dict[str, str]]:
     return pins
 
 
-def make(root: Path, links: int, sources: int, url: str) -> Path:
+def make(root: Path, links: int, sources: int, url: str, *, certified: bool) -> Path:
     """Sources below `root/served` and the registry beside it: `main`, and `change`, which alters one link."""
-    texts = {}
+    texts: dict[str, bytes] = {}
+    certificates = {} if certified else {"policy.yaml": POLICY.encode()}
     for number in range(sources):
-        for pin in make_source(root / "served" / f"s{number}.git", links // sources):
-            texts[f".mlem/links/a{len(texts):04}.mlem"] = LINK.format(url=f"{url}/s{number}.git", **pin).encode()
+        folder, said = root / "served" / f"s{number}.git", f"{url}/s{number}.git"
+        source = Source(Address(str(folder), local=True))
+        for pin in make_source(folder, links // sources):
+            name = f"a{len(texts):04}"
+            texts[f".mlem/links/{name}.mlem"] = LINK.format(url=said, **pin).encode()
+            if certified:
+                model = read_model(source, pin["commit"], "m.mlem")
+                certificate = collect(source, pin["commit"], model, project=said, revision=pin["rev"])
+                certificates[f".mlem/lineage/{name}.json"] = dump(certificate).encode()
     registry = root / "registry"
     registry.mkdir()
     git(registry, "init", "--quiet", "--initial-branch=main")
     first = next(iter(texts))
-    stream = commit("refs/heads/main", 1, 1, {".mlem/config.yaml": b"", **texts})
+    stream = commit("refs/heads/main", 1, 1, {".mlem/config.yaml": b"", **texts, **certificates})
     stream += commit("refs/heads/change", 2, 2, {first: texts[first] + b"\n"}).replace(b"x\n", b"x\nfrom :1\n", 1)
     git(registry, "fast-import", "--quiet", text=stream)
     git(registry, "reset", "--quiet", "--hard", "main")
@@ -140,9 +155,10 @@ def main() -> None:
     parser.add_argument("--links", type=int, default=1000)
     parser.add_argument("--sources", type=int, default=50)
     parser.add_argument("--repeat", type=int, default=5)
+    parser.add_argument("--certified", action="store_true", help="with birth certificates")
     given = parser.parse_args()
     with serve(given.folder) as server:
-        registry = make(given.folder, given.links, given.sources, f"{server.url}/served")
+        registry = make(given.folder, given.links, given.sources, f"{server.url}/served", certified=given.certified)
         cache = given.folder / "cache"
         begun = time.perf_counter()
         for number in range(given.sources):

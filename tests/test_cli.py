@@ -266,14 +266,12 @@ def test_json_of_every_command_is_json(lab: Lab) -> None:
     assert answers["stages"] == ["prod", "staging"]
     assert set(NAMES) - answers.keys() == {
         "approve",  # needs a key
-        "archive",
         "completion",
         "evaluate",
         "export",
         "forget",
         "import",
         "link",
-        "revoke",
         "rollback",
         "signers",
     }

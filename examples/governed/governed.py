@@ -1,9 +1,9 @@
-"""A model under governance, from raw data to a rollback: `make example`.
+"""A model under governance, from raw data to the audit: `make example`.
 
 A DVC pipeline trains a model and tracks its runs in MLflow; the model enters the registry by pull request, is judged,
-compared, evaluated, promoted and rolled back, and every step is checked. All of it is real: DVC with a remote in a
-folder, an MLflow server on SQLite, git repositories served by `git http-backend`. All it writes is below
-`example-output/`, made anew at each run.
+compared, evaluated, approved, promoted, attacked and rolled back, and every step is checked. All of it is real: DVC
+with a remote in a folder, an MLflow server on SQLite, git repositories served by `git http-backend`. All it writes is
+below `example-output/`, made anew at each run.
 """
 
 from __future__ import annotations
@@ -82,6 +82,8 @@ def tell(story: Story, output: Path, url: str, tracked: str) -> None:
         taxi.compare()
         taxi.replace()
         taxi.roll_back()
+        taxi.attack()
+        taxi.audit()
         taxi.walk_back()
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from client import App
+from people import People
 from story import BIN, Story
 from working_copy import WorkingCopy
 
@@ -26,6 +27,7 @@ class Taxi(contextlib.ExitStack):
 
     def __init__(self, story: Story, output: Path, url: str, tracked: str) -> None:
         super().__init__()
+        self.people = People(story, output / "keys")
         self.story, self.output, self.tracked = story, output, tracked
         self.clones = output / "clones"
         self.source_url, self.url = f"{url}/taxi-demand.git", f"{url}/model-registry.git"
@@ -75,16 +77,18 @@ class Taxi(contextlib.ExitStack):
 
     def govern(self) -> None:
         """The registry and its rules."""
-        self.story.chapter("A registry with rules", "Only this source, only with a sound birth certificate and a card.")
+        self.story.chapter(
+            "A registry with rules", "Sources, a sound birth certificate, a card; prod needs another's yes."
+        )
         self.registry = WorkingCopy(self.story, self.url, self.clones / "model-registry")
         folder = self.registry.folder
         self.story.run(folder, "registry", "init", "--governed")
         policy = (folder / "policy.yaml").read_text()
-        sources = f'trusted_sources: ["{self.host}/**"]\n'
+        sources = f'trusted_sources: ["{self.host}/**", "mlflow+{self.tracked}"]\n'
         policy = policy.replace("checks:\n", f"{sources}\nchecks:\n  lineage-complete: error\n", 1)
-        (folder / "policy.yaml").write_text(
-            policy + "\ncard: {required: [intended-use, limitations, license, owner]}\n"
-        )
+        (folder / "policy.yaml").write_text(policy + "\n" + (HERE / "registry" / "stages.yaml").read_text())
+        (folder / "allowed_signers").write_text(self.people.signers())
+        self.story.typed(folder, "$EDITOR policy.yaml allowed_signers   # who may do what, and by which key")
         self.registry.commit("Make the registry")
         self.registry.push("main")
 
@@ -201,6 +205,7 @@ class Taxi(contextlib.ExitStack):
         """The first version goes into production."""
         self.story.chapter("Promotion", "An application that runs all the while knows one thing: the registry's URL.")
         self.assign("v0.0.1", "staging")
+        self.approved("v0.0.1", "JIRA-4521")
         self.assign("v0.0.1", "prod")
         self.app = App(self.story, self.url, self.output / "cache-of-the-application", NAME)
         self.callback(self.app.end)
@@ -211,6 +216,19 @@ class Taxi(contextlib.ExitStack):
         self.story.run(
             self.registry.folder, "registry", "assign", NAME, "--version", version, "--stage", stage, "--push"
         )
+
+    def approved(self, version: str, reference: str) -> None:
+        """Nobody alone brings a version into prod: Dana made it, Bo approves it."""
+        folder = self.registry.folder
+        words = ("--version", version, "--stage", "prod")
+        said = self.story.run(folder, "registry", "assign", NAME, *words, "--push", fails=True)
+        self.story.expect("approvals-missing" in said, "it is refused: nobody has approved it", said)
+        self.story.run(folder, "registry", "request", NAME, *words, "--message", "Better on held-out data", "--push")
+        self.people.act(self.story, "bo")
+        self.story.run(folder, "registry", "gates", NAME, *words)
+        given = ("--confirm", "kpi", "--reference", reference, "--message", "Looked at the report", "--push")
+        self.story.run(folder, "registry", "approve", NAME, *words, *given)
+        self.people.act(self.story, "dana")
 
     def require_answers(self, tag: str, kind: str) -> None:
         """The application answers with this model, and with its numbers."""
@@ -253,6 +271,7 @@ class Taxi(contextlib.ExitStack):
         """The second version goes into production, through staging."""
         self.story.chapter("Promotion of the second version", "The running application follows; nothing is deployed.")
         self.assign("v0.0.2", "staging")
+        self.approved("v0.0.2", "JIRA-4544")
         self.assign("v0.0.2", "prod")
         self.require_answers("v2", "HistGradientBoostingRegressor")
 
@@ -266,6 +285,35 @@ class Taxi(contextlib.ExitStack):
         self.story.run(self.registry.folder, "registry", "history", NAME)
 
     # 11
+
+    def attack(self) -> None:
+        """Somebody who may push moves the stage by hand."""
+        self.story.chapter("An attack", "Eve may push to the repository, but no policy names her.")
+        self.people.act(self.story, "eve")
+        folder, commit = self.registry.folder, self.registry.repo.commit(f"{NAME}@v0.0.2").hexsha
+        tag = f"{NAME}#prod#99"
+        self.story.run(folder, "git", "tag", "--sign", "--message", "Trust me", tag, commit)
+        self.story.run(folder, "git", "push", "--quiet", "origin", tag)
+        self.people.act(self.story, "dana")
+        told = self.story.run(folder, "gto", "show", f"{NAME}#prod")
+        self.story.expect("v0.0.2" in told, "gto believes it", told)
+        said = self.story.run(folder, "registry", "which", NAME, "prod", "-r", self.url)
+        self.story.expect(said.strip() == "v0.0.1", "the registry does not", said)
+        self.require_answers("v1", "Ridge")
+        found = self.story.run(folder, "registry", "verify", fails=True)
+        self.story.expect("Traceback" not in found, "verify tells of it, and fails", found)
+
+    # 12
+
+    def audit(self) -> None:
+        """Who did what, and what stood where."""
+        self.story.chapter("The audit", "Every event with who, by which key, approved by whom; read offline.")
+        folder = self.registry.folder
+        said = self.story.run(folder, "registry", "audit", "--stage", "prod")
+        self.story.expect("bo@example.org" in said, "it names who approved", said)
+        self.story.expect("ignored" in said, "and the event that was not accepted", said)
+
+    # 13
 
     def walk_back(self) -> None:
         """From the running model to its raw data, and from the data to every model it touched."""

@@ -14,12 +14,13 @@ from dataclasses import dataclass, field
 from os import PathLike
 from threading import Event
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from registry.api.changing import Scope, scope
 from registry.api.links import link_source
 from registry.api.project import Project, open_project
 from registry.checks import ChangeCheck, Check, ListingCheck
-from registry.checks.offer import Model, Offer
+from registry.checks.offer import Collect, Model, Offer
 from registry.checks.rule import Unjudged
 from registry.checks.subject import Subject, said
 from registry.checks.tracked import TrackedOffer
@@ -28,6 +29,9 @@ from registry.findings import ERROR, NOTE, SKIP, WARNING, Finding
 from registry.git.source import Source
 from registry.policy import OFF, PATH, Policy
 from registry.stores import source_of
+
+if TYPE_CHECKING:
+    from registry.lineage import Certificate
 
 WORKERS = 8
 """How many sources, then links, are looked at side by side: each waits for git most of the time."""
@@ -191,10 +195,23 @@ def _offer(project: Project, subject: Subject, known: dict[str, Offer]) -> Offer
         known[key] = made(source_of(address, link.path), _read)
     subject.opened = offer = known[key]
     blobs = (pin.blob for pin in pins.artifacts.values() if pin.blob)
-    offer.expect(
-        subject.file.path, (pins.commit, link.path), pins.metafile.blob, blobs, _certified(subject, pins.commit)
-    )
+    beside, collect = _certified(subject, pins.commit), _collector(subject, offer.source)
+    offer.expect(subject.file.path, (pins.commit, link.path), pins.metafile.blob, blobs, beside, collect)
     return offer
+
+
+def _collector(subject: Subject, source: Source) -> Collect | None:
+    """Makes the birth certificate anew while the source's objects are at hand, where there is one to compare."""
+    file, pins, said = subject.lineage, subject.pins, subject.address
+    if file is None or not file.plain or subject.policy.checks.get("lineage-complete") == OFF:
+        return None
+
+    def collected(model: Model) -> Certificate:
+        from registry.provenance import collect
+
+        return collect(source, pins.commit, model, project=said, revision=pins.rev, policy=subject.policy)
+
+    return collected
 
 
 def open_source(project: Project, subject: Subject) -> None:

@@ -27,7 +27,7 @@ class LineageComplete:
 
     def run(self, subject: Subject) -> Iterator[Finding]:
         """One finding where it is missing or unreadable, else one for each difference and each break of the chain."""
-        pins = subject.pins
+        _ = subject.pins
         if subject.name is None:
             raise Unjudged("no artifact has its link at this path: see name-valid")
         path = certificate_path(subject.name)
@@ -35,14 +35,7 @@ class LineageComplete:
         if not isinstance(written, Certificate):
             yield written
             return
-        found = collect(
-            subject.source.source,
-            pins.commit,
-            subject.model,
-            project=subject.address,
-            revision=pins.rev,
-            policy=subject.policy,
-        )
+        found = self._anew(subject)
         unasked = [each for each in found.breaks if each.startswith(UNASKED)]
         both = (but_for_runs(written), but_for_runs(found)) if unasked else (written, found)
         unlike = list(differences(*both))
@@ -60,6 +53,16 @@ class LineageComplete:
                 yield subject.finding(self, f"the chain is broken: {each}", fix)._replace(path=path)
         for each in unasked:
             yield subject.unjudged(self, each)._replace(path=path)
+
+    def _anew(self, subject: Subject) -> Certificate:
+        """What the pinned commit says: collected when its source was asked, else now."""
+        model, pins = subject.model, subject.pins
+        found = subject.source.certificate(subject.file.path)
+        if found is None:
+            project, policy = subject.address, subject.policy
+            source = subject.source.source
+            return collect(source, pins.commit, model, project=project, revision=pins.rev, policy=policy)
+        return found
 
     def _written(self, subject: Subject, path: str) -> Certificate | Finding:
         file = subject.lineage

@@ -21,6 +21,7 @@ from registry.git.source import Source
 from registry.stores import GIT, Held
 
 if TYPE_CHECKING:
+    from registry.lineage import Certificate
     from registry.metafile import Metafile
 
 
@@ -69,6 +70,7 @@ class Digests(NamedTuple):
 
 
 Reader = Callable[[Source, str, str], Model]
+Collect = Callable[[Model], "Certificate"]
 """Reads the model at (source, commit, path). Raises `RegistryError`."""
 Place = tuple[str, str]
 """A commit and the path of a metafile in it."""
@@ -92,12 +94,25 @@ class Offer:
         self._reached: dict[str, bool | RegistryError] = {}
         self._models: dict[Place, Model | RegistryError] = {}
         self._digests: dict[str, Digests] = {}
+        self._collects: dict[str, tuple[Place, Collect]] = {}
+        self._certificates: dict[str, Certificate | RegistryError] = {}
 
     def expect(
-        self, link: str, place: Place, metafile: str | None, artifacts: Iterable[str], beside: Iterable[str] = ()
+        self,
+        link: str,
+        place: Place,
+        metafile: str | None,
+        artifacts: Iterable[str],
+        beside: Iterable[str] = (),
+        collect: Collect | None = None,
     ) -> None:
-        """Say that a link names this place, and the objects that it pins; `beside` are further small files."""
+        """Say that a link names this place, and the objects that it pins; `beside` are further small files.
+
+        `collect` makes the birth certificate that the link's own is to be compared with.
+        """
         self.links.append(link)
+        if collect is not None:
+            self._collects[link] = (place, collect)
         self._places[place] = None
         self._metafiles.update(dict.fromkeys([*([metafile] if metafile else []), *beside]))
         self._artifacts.update(dict.fromkeys(artifacts))
@@ -141,6 +156,27 @@ class Offer:
         for commit in commits:
             if commit not in self._absent:
                 self._reached[commit] = self._reaches(commit)
+        self._certify()
+
+    def _certify(self) -> None:
+        for link, (place, collect) in self._collects.items():
+            model = self._models.get(place)
+            if model is None or isinstance(model, RegistryError):
+                continue
+            try:
+                self._certificates[link] = collect(model)
+            except RegistryError as error:
+                self._certificates[link] = error
+
+    def certificate(self, link: str) -> Certificate | None:
+        """The birth certificate of a link's model, collected anew; none where that was not asked for.
+
+        Raises `RegistryError` where it could not be collected.
+        """
+        found = self._certificates.get(link)
+        if isinstance(found, RegistryError):
+            raise found
+        return found
 
     def _take(self, batch: Batch, small: Iterable[str], files: Iterable[str]) -> list[str]:
         """Keep small objects and hash files, each only once; those that are not here are returned."""

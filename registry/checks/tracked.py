@@ -28,6 +28,7 @@ class TrackedOffer(Offer):
                 self._models[place] = self._read(self.source, *place)
             except RegistryError as error:
                 self._models[place] = error
+        self._certify()
 
     def reaches(self, commit: str) -> bool:  # noqa: ARG002 - what is not absent is of this run
         """Whether the run is there; a commit that it names is for people to read."""

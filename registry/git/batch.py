@@ -165,6 +165,28 @@ class Batch:
                 found[path] = Entry(path, mode, _KINDS.get(mode, "blob"), oid)
         return found
 
+    def files(self, commit: str) -> dict[str, Entry] | None:
+        """All files of a commit's tree by path; `None` where a tree is missing. Trees are read once for all commits."""
+        root = self.root(commit)
+        if root is None:
+            return None
+        found, level = {}, [("", root)]
+        while level:
+            self.load(oid for _, oid in level if oid not in self._trees)
+            below = []
+            for folder, oid in level:
+                tree = self.tree(oid)
+                if tree is None:
+                    return None
+                for name, (mode, each) in tree.items():
+                    if mode == "040000":
+                        below.append((f"{folder}{name}/", each))
+                    else:
+                        path = folder + name
+                        found[path] = Entry(path, mode, _KINDS.get(mode, "blob"), each)
+            level = below
+        return found
+
     def walk(self, places: Iterable[tuple[str, str]]) -> None:
         """Load the trees on the way to paths of commits, each level in one breath."""
         steps = [(self._root(commit), path.split("/")[:-1]) for commit, path in places]

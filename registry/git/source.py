@@ -63,6 +63,17 @@ class Source:
             finally:
                 self._batch = None
 
+    @contextmanager
+    def batch(self) -> Iterator[Batch]:
+        """Processes to read through: those of `together` where its block runs, else some of its own."""
+        if self._batch is not None:
+            yield self._batch
+            return
+        if self.mirror is not None:
+            self.mirror.ensure()
+        with Batch(self.path) as batch:
+            yield batch
+
     @property
     def where(self) -> str:
         """The repository, for messages."""

@@ -12,7 +12,6 @@ from typing import Protocol
 
 from registry import lineage
 from registry.errors import RegistryError
-from registry.git.batch import Batch
 from registry.git.source import Source
 from registry.lineage import MOST, Certificate, Fact
 from registry.metafile import Metafile
@@ -64,9 +63,7 @@ def collect(
     if isinstance(source, TrackedSource):
         tracked, doubts = runs.of_model(source, model, project, revision)
         return _bounded(commit, scalar_text(model.path), tracked, doubts)
-    if source.mirror is not None:
-        source.mirror.ensure()
-    with Batch(source.path) as batch:
+    with source.batch() as batch:
         files = Files(source, commit, batch)
         body = batch.read(commit, "commit") or b""
         path, meta = scalar_text(model.path), model.metafile

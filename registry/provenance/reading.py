@@ -37,7 +37,9 @@ class Files:
     def __init__(self, source: Source, commit: str, batch: Batch) -> None:
         self.where = f"{source.where}@{commit[:7]}"
         self._source, self._batch = source, batch
-        found = entries(source.path, commit, deep=True)
+        found = batch.files(commit)
+        if found is None:
+            found = entries(source.path, commit, deep=True)
         self.oids = {path: entry.oid for path, entry in found.items() if is_file(entry)}
         """Git object id of each file, by path."""
         self._digests: dict[str, Digest] = {}
