@@ -1,7 +1,8 @@
 """How long `registry check` takes on many links over many sources on a local HTTP server.
 
 The models are small files that are never loaded; each link pins a commit of its own. With --certified each has its
-birth certificate, else the policy turns `lineage-complete` off. Warm means: in the cache already. Compile first, since Python writes no bytecode where PYTHONDONTWRITEBYTECODE is set:
+birth certificate, else the policy turns `lineage-complete` off. Warm means: in the cache already. Compile first, since
+Python writes no bytecode where PYTHONDONTWRITEBYTECODE is set:
 
     python -m compileall -q registry
     PYTHONPATH=. python benchmarks/check.py FOLDER --links 1000 --sources 50

@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 from registry.errors import RegistryError
@@ -22,13 +23,21 @@ def root() -> Path:
     """The cache folder; not created."""
     named = os.environ.get("REGISTRY_CACHE_DIR")
     if named:
-        path = Path(named)
+        path = _path(named)
         return path if path.is_absolute() else path.expanduser().absolute()
+    return _usual(os.environ.get("XDG_CACHE_HOME", ""), os.environ.get("HOME"))
+
+
+_path = lru_cache(16)(Path)
+"""Paths that are asked for with each load are made once."""
+
+
+@lru_cache(16)
+def _usual(xdg: str, home: str | None) -> Path:  # noqa: ARG001 - another home, another folder
     if sys.platform == "win32":  # pragma: no cover - another platform
         return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData/Local") / NAME / "cache"
     if sys.platform == "darwin":  # pragma: no cover - another platform
         return Path.home() / "Library/Caches" / NAME
-    xdg = os.environ.get("XDG_CACHE_HOME", "")
     return (Path(xdg) if xdg.startswith("/") else Path.home() / ".cache") / NAME
 
 
@@ -112,4 +121,9 @@ def unwritable(path: Path, error: OSError) -> RegistryError:
 
 def path_of(digest: str) -> Path:
     """Where the file with this SHA-256 (64 hex digits) lies once it is kept."""
-    return root().joinpath("sha256", digest[:2], digest)
+    return _path_of(root(), digest)
+
+
+@lru_cache(4096)
+def _path_of(folder: Path, digest: str) -> Path:
+    return folder.joinpath("sha256", digest[:2], digest)

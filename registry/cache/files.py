@@ -37,6 +37,8 @@ _TOUCH_S = 60.0
 
 _known: dict[str, Stamp] = {}
 """Stamps that this process saw, by path."""
+_touched: dict[str, float] = {}
+"""When this process said last that a file is in use, by path."""
 _in_use: ContextVar[ExitStack | None] = ContextVar("in_use", default=None)
 
 
@@ -202,6 +204,7 @@ def write_stamp(path: Path, *, hardened: bool = True) -> None:
         unfinished.replace(beside(path, STAMP))
 
 
+@functools.lru_cache(8192)
 def beside(path: Path, suffix: str) -> Path:
     """What stands beside a kept file."""
     return path.with_name(path.name + suffix)
@@ -221,10 +224,14 @@ def _stamped(path: Path) -> Stamp | None:
 
 def _touch(path: Path) -> None:
     """Say that a file is in use, at most once a minute."""
+    now, name = time.time(), str(path)
+    if abs(now - _touched.get(name, 0.0)) <= _TOUCH_S:
+        return
     with suppress(OSError):
         mark = beside(path, STAMP)
-        if time.time() - mark.stat().st_mtime > _TOUCH_S:
+        if now - mark.stat().st_mtime > _TOUCH_S:
             os.utime(mark)
+        _touched[name] = now
 
 
 def _throw_out(path: Path, why: str) -> None:
