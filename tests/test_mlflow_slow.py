@@ -103,7 +103,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Real]:
 
 
 def wait(url: str, log: Path) -> None:
-    for _ in range(300):
+    for _ in range(900):
         try:
             with urlopen(url, timeout=5):
                 return

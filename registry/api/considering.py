@@ -72,10 +72,7 @@ def look(
     require_stage(stage)
     opened = open_project(project)
     push = push or opened.mirror is not None
-    if opened.mirror is not None:
-        opened.refresh(name, head=True)
-    elif push:
-        tagwrite.fetch_tags(opened.path, REMOTE, in_tag(name), opened.protocols)
+    _bring_tags(opened, name, push=push)
     artifact = artifact_here(opened, name).artifact
     policy = current_policy(opened)
     found = version_of(opened, artifact, version)
@@ -106,6 +103,13 @@ def look(
         holder.version.label if holder else None,
         push,
     )
+
+
+def _bring_tags(opened: Project, name: str, *, push: bool) -> None:
+    if opened.mirror is not None:
+        opened.refresh(name, head=True)
+    elif push:
+        tagwrite.fetch_tags(opened.path, REMOTE, in_tag(name), opened.protocols)
 
 
 def denied(act: Act, decision: Decision, where: str) -> Refused:

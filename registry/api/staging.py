@@ -66,13 +66,7 @@ def assign_all(
     Raises `Denied` where the policy does not allow it, `RegistryError`, `NotFound`; then nothing was recorded.
     """
     require_stage(stage)
-    for target in targets:
-        require_artifact(target.name)
-        if target.version is not None:
-            semver.require(target.version)
-    twice = sorted({one.name for one in targets if sum(each.name == one.name for each in targets) > 1})
-    if twice or not targets:
-        raise RegistryError(f"{', '.join(twice) or 'nothing'} is named twice" if twice else "no artifact is named")
+    _require_targets(targets)
     said = _said(Override=terms.override, Reference=terms.reference)
 
     def deciding(target: Target) -> Decide:
@@ -94,6 +88,19 @@ def assign_all(
 
     asks = [Ask(target.name, deciding(target)) for target in targets]
     return record_group(open_project(project), asks, options, terms)
+
+
+def _require_targets(targets: Sequence[Target]) -> None:
+    for target in targets:
+        require_artifact(target.name)
+        if target.version is not None:
+            semver.require(target.version)
+    names = [each.name for each in targets]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise RegistryError(f"{', '.join(twice)} is named twice", fix="name each artifact once")
+    if not targets:
+        raise RegistryError("no artifact is named", fix="name at least one")
 
 
 def _known(now: Snapshot, version: str | None) -> Version:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from registry.card import Card
 from registry.document import thaw
 from registry.errors import RegistryError
+from registry.render.page import READING, page
 from registry.strictyaml import dump
 
 if TYPE_CHECKING:
@@ -23,30 +24,10 @@ if TYPE_CHECKING:
 _SCHEME = re.compile(r"[^/?#]*:")
 """What comes before the first slash with a colon in it: a scheme, or what some browser may take for one."""
 _ADMITTED = re.compile(r"(?i)(?:https?|mailto):")
-_PAGE = """\
-<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; form-action 'none'">
-<meta name="referrer" content="no-referrer">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 48rem; margin: 2rem auto; padding: 0 1rem; color: #1b1f24; }}
-table {{ border-collapse: collapse; margin: 1rem 0; }}
-th, td {{ border: 1px solid #c8cdd3; padding: .3rem .6rem; text-align: left; vertical-align: top; }}
+_STYLE = f"""\
+{READING.format(width=48)}
 pre {{ background: #f4f5f7; padding: .8rem; overflow-x: auto; }}
-td pre {{ margin: 0; padding: .3rem; }}
-</style>
-</head>
-<body>
-<table>
-{rows}
-</table>
-{body}</body>
-</html>
-"""
+td pre {{ margin: 0; padding: .3rem; }}"""
 
 
 def as_text(data: bytes) -> str:
@@ -58,7 +39,7 @@ def as_text(data: bytes) -> str:
 def as_html(title: str, card: Card) -> str:
     """The page. Raises `RegistryError` where the renderer is not installed."""
     rows = "\n".join(_row(str(key), value) for key, value in card.fields.mapping().items())
-    return _PAGE.format(title=escape(title), rows=rows, body=_markdown().render(card.body))
+    return page(title, f"<table>\n{rows}\n</table>\n{_markdown().render(card.body)}".rstrip("\n"), _STYLE)
 
 
 def _markdown() -> MarkdownIt:

@@ -15,33 +15,16 @@ from registry.api.comparing import Series
 from registry.comparison import Comparison
 from registry.errors import RegistryError
 from registry.render.comparison import asked, rows, score_rows, slice_rows, title, trial
+from registry.render.page import READING, page
 from registry.render.plots import by_metric, by_slice, over_versions
 
 T = TypeVar("T")
 MOST, MOST_PLOTS = 500, 24
 """Rows of one table, and plots of the page: each takes about a second."""
-_PAGE = """\
-<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; form-action 'none'">
-<meta name="referrer" content="no-referrer">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 64rem; margin: 2rem auto; padding: 0 1rem; color: #1b1f24; }}
-table {{ border-collapse: collapse; margin: 1rem 0; }}
-th, td {{ border: 1px solid #c8cdd3; padding: .3rem .6rem; text-align: left; vertical-align: top; }}
+_STYLE = f"""\
+{READING.format(width=64)}
 td {{ overflow-wrap: anywhere; }}
-svg {{ max-width: 100%; height: auto; }}
-</style>
-</head>
-<body>
-{body}
-</body>
-</html>
-"""
+svg {{ max-width: 100%; height: auto; }}"""
 
 
 def as_html(found: Sequence[Comparison], series: Mapping[str, Sequence[Series]]) -> tuple[str, str | None]:
@@ -53,7 +36,7 @@ def as_html(found: Sequence[Comparison], series: Mapping[str, Sequence[Series]])
         parts.append(f"<p>{escape(plots.fault)}</p>")
     heading = ", ".join(dict.fromkeys(each.name for each in found)) or "comparison"
     body = "\n".join(parts) or "<p>Nothing to compare.</p>"
-    return _PAGE.format(title=escape(heading), body=body), plots.fault
+    return page(heading, body, _STYLE), plots.fault
 
 
 class _Plots:

@@ -17,35 +17,17 @@ from html import escape
 from typing import NamedTuple
 
 from registry.render.markdown import escaped
+from registry.render.page import page
 from registry.render.table import table
 
 Cell = str | None
 _FORMULA = re.compile(r"(^|[,;|\t\"'])(\s*)(?=[=+\-@\uff1d\uff0b\uff0d\uff20])")
 _ENDS = re.compile(r"[,;|\t\"']|^\s")
 _SIGNS = "=+-@\uff1d\uff0b\uff0d\uff20"
-_PAGE = """\
-<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; form-action 'none'">
-<meta name="referrer" content="no-referrer">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>
-body {{ font: 14px/1.4 system-ui, sans-serif; margin: 2rem; color: #1b1f24; }}
-table {{ border-collapse: collapse; margin: 1rem 0; }}
-th, td {{ border: 1px solid #c8cdd3; padding: .2rem .5rem; text-align: left; vertical-align: top; }}
-td {{ overflow-wrap: anywhere; }}
-th {{ background: #f4f5f7; }}
-</style>
-</head>
-<body>
-<h1>{title}</h1>
-{body}
-</body>
-</html>
-"""
+_STYLE = """\
+body { font: 14px/1.4 system-ui, sans-serif; margin: 2rem; }
+td { overflow-wrap: anywhere; }
+th { background: #f4f5f7; }"""
 
 
 class Sheet(NamedTuple):
@@ -136,7 +118,7 @@ def _line(cells: Iterable[Cell]) -> str:
 
 def as_html(title: str, sheets: Iterable[Sheet]) -> str:
     """One page by itself."""
-    parts: list[str] = []
+    parts = [f"<h1>{_shown(title)}</h1>"]
     for sheet in sheets:
         parts += [f"<h2>{_shown(sheet.title)}</h2>"] if sheet.title else []
         parts += [f"<p>{_shown(each)}</p>" for each in sheet.lines]
@@ -146,7 +128,7 @@ def as_html(title: str, sheets: Iterable[Sheet]) -> str:
             parts.append(f"<p>{_shown(sheet.empty)}</p>")
             continue
         parts += ["<table>", _tags("th", sheet.columns), *(_tags("td", row) for row in sheet.rows), "</table>"]
-    return _PAGE.format(title=_shown(title), body="\n".join(parts))
+    return page(printable(title), "\n".join(parts), _STYLE)
 
 
 def _tags(kind: str, cells: Sequence[Cell]) -> str:
