@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from workflows import Host
 
 import registry
 from registry.api.checking import Report, check
+from registry.checks.offer import Offer
 from registry.findings import ERROR, NOTE, SKIP, WARNING, Finding
 from registry.render.findings import as_text
 from registry.render.github import as_github
@@ -397,3 +400,20 @@ def test_register_without_a_comparison_says_nothing_of_an_interface(lab: Lab) ->
     assert done.stdout.startswith("Created git tag 'm@v0.0.2' that registers version v0.0.2\nTo publish it")
     repo.commit({"a": "d"})
     assert repo.registry("register", "m", "--json").json[0]["asked"] is None
+
+
+def test_a_source_that_answers_late_is_waited_for(
+    lab: Lab, reg: Repo, source: Repo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = shutil.copytree(source.path, lab.root / "late")
+    link(reg, str(late), "v1", name="z")
+    reg.tag("z@v1.0.0")
+    ask = Offer.ask
+
+    def slow(offer: Offer, complete: Event) -> None:
+        if offer.source.where.endswith("late"):
+            time.sleep(0.5)
+        ask(offer, complete)
+
+    monkeypatch.setattr(Offer, "ask", slow)
+    assert {each.artifact for each in check(reg.path).findings if each.severity == ERROR} == set()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
@@ -63,8 +63,12 @@ class _Read(NamedTuple):
 class Recall:
     """Answers what the tags say of the artifacts of some links; called by the checks, from several threads."""
 
-    def __init__(self, project: Project, subjects: Iterable[Subject]) -> None:
+    def __init__(
+        self, project: Project, subjects: Iterable[Subject], wait: Callable[[], object] = lambda: None
+    ) -> None:
+        """`wait` returns once the sources of all these links were asked."""
         self._project = project
+        self._wait = wait
         self._subjects = [each for each in subjects if each.name is not None]
         self._lock = threading.Lock()
         self._known: Mapping[str, Past] | RegistryError | None = None
@@ -87,6 +91,7 @@ class Recall:
         return self._known[subject.file.path]
 
     def _read(self) -> dict[str, Past]:
+        self._wait()
         names = {each.name or "" for each in self._subjects}
         events, tops = self._tags(names)
         artifacts = {name: fold_artifact(name, events[name]) for name in names}
