@@ -382,6 +382,18 @@ def test_a_refused_promotion_leaves_nothing_here_nor_there(served: Served) -> No
     assert (refs(served.bare), eve.tags()) == before
 
 
+def test_history_keeps_what_a_later_entry_took_over_from(served: Served) -> None:
+    eve = served.clone("eve")
+    for version in ("v1.0.0", "v1.1.0"):
+        here(eve, "assign", f"m@{version}", "--stage", "staging", "--push")
+        here(eve, "assign", f"m@{version}", "--stage", "prod", "--push")
+    here(eve, "rollback", "m", "--stage", "prod", "--push")
+    eve.git("tag", "--annotate", "m#prod#99", "--message", "by hand", "m@v1.1.0")
+    for where in (str(eve.path), served.url):
+        told = here(eve, "history", "m", "--ascending", "--json", "-r", where).json
+        assert [each["version"] for each in told if each["stage"] == "prod"] == ["v1.0.0", "v1.1.0", "v1.0.0"]
+
+
 def test_a_url_is_promoted_without_a_clone(served: Served, monkeypatch: pytest.MonkeyPatch, lab: Lab) -> None:
     eve = served.clone("eve")
     settings = lab.home / ".gitconfig"

@@ -66,6 +66,11 @@ class Accepted:
         return self.weighed.rejected if self.weighed else {}
 
     @property
+    def course(self) -> Artifact:
+        """With every accepted event: a stage that asks for the ledger answers by its newest entry alone."""
+        return fold_artifact(self.artifact.name, list(self.weighed.accepted)) if self.weighed else self.artifact
+
+    @property
     def facts(self) -> Facts:
         """What whoever proposes an act goes on from. Raises `ValueError` where no policy governs."""
         if self.weighed is None:

@@ -100,8 +100,9 @@ class Registry:
 
         if name is not None and require_artifact(name) not in self.artifacts:
             raise NotFound(f"no artifact {name!r}", self.project.where, "see `registry show` and `registry doctor`")
-        chosen = self.artifacts.values() if name is None else [self.artifacts[name]]
-        return history_view(chosen, ascending=ascending)
+        chosen = list(self.artifacts) if name is None else [name]
+        courses = (self.accepted[each].course if each in self.accepted else self.artifacts[each] for each in chosen)
+        return history_view(courses, ascending=ascending)
 
     def _indexes(self, commits: list[str], index: str) -> dict[str, dict[str, dict[str, Any]]]:
         from registry.annotations import parse_index

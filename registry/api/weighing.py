@@ -69,6 +69,8 @@ class Weighed:
     artifact: Artifact
     facts: Facts
     """With every accepted event taken: what whoever proposes an act goes on from."""
+    accepted: tuple[Event, ...] = ()
+    """Every accepted event, those too that a later one of the ledger took over from."""
     rejected: Mapping[str, Rejection] = field(default_factory=dict)
     """By tag."""
     refusals: Mapping[str, Refused] = field(default_factory=dict)
@@ -102,7 +104,7 @@ def weigh(name: str, events: Sequence[Event], given: Given) -> Weighed:
     _refuse_revoked(facts.artifact, revoked, given.where, refusals)
     for stage in refusals:
         facts.artifact.stages[stage] = {}
-    return Weighed(facts.artifact, facts, rejected, refusals, revoked)
+    return Weighed(facts.artifact, facts, tuple(kept), rejected, refusals, revoked)
 
 
 def _versions(raw: Artifact, given: Given, rejected: dict[str, Rejection]) -> Iterator[Event]:
