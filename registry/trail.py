@@ -81,6 +81,11 @@ class Row(NamedTuple):
     recorder: str | None = None
     """The recorder by whose word the signature is judged at the recorded time, where by now it would be otherwise."""
 
+    @property
+    def is_decision(self) -> bool:
+        """Whether somebody did it, and it was not turned away: a change of a version or stage, or an approval."""
+        return self.kind in {*CHANGES, "approve"} and self.decision in {ACCEPTED, UNJUDGED}
+
     def json(self) -> dict[str, Any]:
         """As `--format json` prints it; times in seconds."""
         return {

@@ -53,25 +53,25 @@ class _Tags(NamedTuple):
     bad: list[BadTag]
 
 
-def gather(project: Project, now: int) -> Gathered:
-    """Read a whole registry; of a remote one after asking it."""
+def gather(project: Project, now: int, name: str | None = None) -> Gathered:
+    """Read a whole registry, or what concerns one artifact; of a remote one after asking it."""
     project.refresh(head=True)
     collecting = gc.isenabled()
     gc.disable()  # tens of thousands of small values that all stay: looking for cycles among them is half of the time
     try:
-        return _gathered(project, now)
+        return _gathered(project, now, name)
     finally:
         if collecting:
             gc.enable()
 
 
-def _gathered(project: Project, now: int) -> Gathered:
+def _gathered(project: Project, now: int, name: str | None) -> Gathered:
     head = project.head()
     rules = read_rules(project, head)
     log = policy_log(project, head)
     ledger = whole_log(project)
-    entries = ledger.entries if ledger else ()
-    tags = _tags(project, now)
+    entries = [each for each in ledger.entries if name in {None, each.entry.name}] if ledger else ()
+    tags = _tags(project, now, name)
     words = _words(entries)
     artifacts = fold(tags.scan.events)
     judged = _judged(project, rules, tags, words, ledger)
@@ -82,17 +82,18 @@ def _gathered(project: Project, now: int) -> Gathered:
     events: list[Event] = []
     rows = list(_rows(tags, words, seen, judged.approvers, events))
     rows += _left(entries, tags, words, seen, events)
-    rows += _policy(project, log, rules)
+    rows += _policy(project, log, rules) if name is None else ()
     remarks = list(_remarks(project, log, ledger is not None))
     return Gathered(project, head, rules, now, in_order(rows), remarks, artifacts, events, entries)
 
 
-def _tags(project: Project, now: int) -> _Tags:
-    scan = project.scan()
+def _tags(project: Project, now: int, name: str | None) -> _Tags:
+    scan = project.scan(name)
     found = read_tags(project.path, [f"refs/tags/{kind}" for kind in KINDS], project.objects)
     parsed = [parse_note(*each, now + SKEW) for each in found]
-    notes = [each for each in parsed if isinstance(each, Note)]
-    return _Tags(scan, notes, [*scan.bad, *(each for each in parsed if isinstance(each, BadTag))])
+    notes = [each for each in parsed if isinstance(each, Note) and name in {None, each.event.artifact}]
+    bad = [each for each in parsed if isinstance(each, BadTag) and name in {None, each.artifact}]
+    return _Tags(scan, notes, [*scan.bad, *bad])
 
 
 def _words(ledger: Sequence[Attested]) -> dict[tuple[str, str], Attested]:

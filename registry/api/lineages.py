@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from packaging.specifiers import SpecifierSet
 
     from registry.api.consuming import Unread, Use
+    from registry.trail import Row
 
 Where = str | PathLike[str]
 Match = Callable[[bytes], "str | None"]
@@ -48,6 +49,9 @@ class Lineage:
     certificate: Certificate
     artifacts: Mapping[str, str] = field(default_factory=dict)
     """SHA-256 of the model's files, as the link pins them, by the name that the metafile gives them."""
+    decisions: tuple[Row, ...] = ()
+    """Who registered it, approved it and put it where it runs, oldest first, as `registry.audit` tells; what nobody
+    accepted is not among them."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,7 @@ def lineage_of(text: str, project: Where = ".") -> Lineage:
     Raises as `resolve`; `NotFound` where the version has none.
     """
     from registry.api.resolving import resolve  # it costs 150 ms, and `impact` does without
+    from registry.api.trails import audit
 
     name, mark, rest = _split(text)
     found = resolve(name, stage=rest if mark == "#" else None, version=rest if mark == "@" else None, project=project)
@@ -103,7 +108,9 @@ def lineage_of(text: str, project: Where = ".") -> Lineage:
         )
     certificate = parse(read[found.commit, path][1], where)
     pins = {key: pin.sha256 for key, pin in found.artifacts.items() if pin.sha256}
-    return Lineage(found.name, found.version, found.stages, found.commit, certificate, pins)
+    rows = audit(project, model=found.name).rows if found.version else ()
+    decisions = tuple(each for each in rows if each.version == found.version and each.is_decision)
+    return Lineage(found.name, found.version, found.stages, found.commit, certificate, pins, decisions)
 
 
 def impact(

@@ -12,6 +12,7 @@ from registry.api.gathering import Gathered, gather
 from registry.api.project import open_project
 from registry.holdings import Holding, holdings
 from registry.moments import parse_moment
+from registry.names import is_artifact
 from registry.trail import Row, Selection
 
 Where = str | PathLike[str]
@@ -62,7 +63,8 @@ def audit(
     """
     now = int(time.time())
     chosen = Selection(seconds(since, now), seconds(until, now, end=True), model, stage, actor)
-    found = gather(open_project(project), now)
+    name = model if model is not None and is_artifact(model) else None
+    found = gather(open_project(project), now, name)
     return Trail(found.project.where, now, chosen.chosen(found.rows), found.remarks)
 
 

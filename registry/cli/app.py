@@ -16,6 +16,7 @@ from typing import Any
 import click
 
 from registry.errors import RegistryError
+from registry.render.line import lines
 
 DONE, FAILED, USAGE, BUG, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -150,7 +151,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         result: Any = app.main(args=None if argv is None else list(argv), prog_name="registry", standalone_mode=False)
     except RegistryError as error:
-        click.echo(f"error: {error}", err=True)
+        click.echo(lines(f"error: {error}"), err=True)
         return FAILED
     except click.exceptions.Exit as ended:
         return ended.exit_code
@@ -174,7 +175,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _warn(message: Warning | str, *_: object, **__: object) -> None:
-    click.echo(f"warning: {message}", err=True)
+    click.echo(lines(f"warning: {message}"), err=True)
 
 
 def _report() -> None:

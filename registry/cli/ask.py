@@ -11,6 +11,7 @@ from registry.cli import options
 from registry.cli.app import FAILED
 from registry.git.objects import is_oid
 from registry.render.findings import as_text
+from registry.render.line import one_line
 from registry.render.table import table
 from registry.views import Selection, event_view, label_of
 
@@ -197,7 +198,7 @@ def check_ref(
     else:
         of = " of ".join(part for part in (f"version {label}" if label else "", f"artifact {event.artifact}") if part)
         stage = f", stage {event.stage}" if event.stage else ""
-        click.echo(f"{event.kind}: {of}{stage}, by {event.tagger} <{event.email}>")
+        click.echo(one_line(f"{event.kind}: {of}{stage}, by {event.tagger} <{event.email}>"))
 
 
 @click.command()

@@ -114,8 +114,9 @@ def _of_comparison(found: Comparison, form: str, repo: str) -> str:
 
 
 def _of_candidate(found: Candidate, form: str, repo: str) -> str:
-    from registry.render.comparison import as_json, as_text, line
+    from registry.render.comparison import as_json, as_text
     from registry.render.comparison_markdown import candidates_as_markdown
+    from registry.render.line import one_line
 
     told = found.comparisons
     if form == "html":
@@ -123,7 +124,7 @@ def _of_candidate(found: Candidate, form: str, repo: str) -> str:
     if form == "markdown":
         return candidates_as_markdown([found])
     if form == "text":
-        said = [line(found.fault or f"{found.name} is new: its base has nothing to compare with")]
+        said = [one_line(found.fault or f"{found.name} is new: its base has nothing to compare with")]
         return "\n\n".join([*map(as_text, told), *(said if found.fault or found.change is None else ())])
     change, against = (as_json(each) if each is not None else None for each in (found.change, found.against))
     which = {"name": found.name, "fault": found.fault, "stage": found.stage}

@@ -41,13 +41,16 @@ def lineage(name: str, repo: str, form: str, as_json: bool) -> None:
     title = f"{found.name} {found.version or found.commit[:7]}"
     if as_json or form == "json":
         which = {"name": found.name, "version": found.version, "stages": list(found.stages), "ref": found.commit}
-        options.print_json({**which, "certificate": render.as_json(found.certificate)})
+        decisions = [row.json() for row in found.decisions]
+        options.print_json({**which, "certificate": render.as_json(found.certificate), "decisions": decisions})
         return
     if form in {"cyclonedx", "huggingface"}:
         click.echo(_exported(form, found, repo))
         return
-    drawn = {"text": render.as_text, "mermaid": render.as_mermaid, "dot": render.as_dot}[form]
-    click.echo(drawn(title, found.certificate))
+    if form == "text":
+        click.echo(render.as_text(title, found.certificate, found.decisions))
+        return
+    click.echo({"mermaid": render.as_mermaid, "dot": render.as_dot}[form](title, found.certificate))
 
 
 def _exported(form: str, found: Lineage, repo: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from registry.comparison import Comparison, Contract, Measure, Side
 from registry.render.interface import diff_as_text
+from registry.render.line import one_line
 from registry.render.table import table
 from registry.reportdiff import ALONE, APART, PAIRED, SIDE_BY_SIDE, Judgement, Score
 
@@ -97,17 +98,17 @@ def number(value: float | None) -> str:
 
 def as_text(found: Comparison, *, short: bool = False) -> str:
     """A title, a table of what changed, the interface, each suite, and what could not be compared."""
-    lines = [line(title(found)), ""]
+    lines = [one_line(title(found)), ""]
     shown = _shortened(rows(found)) if short else rows(found)
     if shown:
-        lines += [table([{key: line(value) for key, value in row._asdict().items()} for row in shown]), ""]
+        lines += [table([row._asdict() for row in shown]), ""]
     if found.interface is not None:
         lines += [*_some(diff_as_text(found.interface.diff).splitlines(), short=short), asked(found.interface), ""]
     for each in found.evaluations:
         lines += _suite(each, short=short)
     if found.empty:
         lines += ["no differences", ""]
-    lines += [line(f"not compared: {each}") for each in found.missing]
+    lines += [one_line(f"not compared: {each}") for each in found.missing]
     return "\n".join(lines).rstrip()
 
 
@@ -169,13 +170,13 @@ def _some(lines: Sequence[str], *, short: bool) -> list[str]:
 
 
 def _suite(each: Judgement, *, short: bool) -> Iterator[str]:
-    yield line(f"suite {each.suite}, {each.rows} rows")
+    yield one_line(f"suite {each.suite}, {each.rows} rows")
     shown = score_rows(each)[: SHORT if short else None]
-    yield table([{key: line(value or "-") for key, value in row.items()} for row in shown])
+    yield table(shown)
     yield trial(each)
     if each.slices and not short:
         yield ""
-        yield table([{key: line(value) for key, value in row.items()} for row in slice_rows(each)])
+        yield table(slice_rows(each))
     yield ""
 
 
@@ -226,8 +227,3 @@ def _cut(text: str | None) -> str:
         return "-"
     text = _DIGEST.sub(lambda found: f"{found[0][:12]}…", text)
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
-
-
-def line(text: str) -> str:
-    """Text in one line, which moves no cursor."""
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)

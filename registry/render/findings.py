@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from registry.findings import ERROR, SKIP, WARNING, Finding
+from registry.render.line import one_line
 
 _ORDER = (ERROR, WARNING, SKIP)
 
@@ -38,8 +39,3 @@ def _block(finding: Finding) -> str:
 
 def _note(note: Finding) -> str:
     return f"note[{note.id}] {one_line(note.artifact or note.path or '')}: {one_line(note.message)}"
-
-
-def one_line(text: str) -> str:
-    """Text from a repository as one line: no file name or message begins a line of its own, or moves the cursor."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from registry.governance import GateResult
-from registry.render.findings import one_line
+from registry.render.line import one_line
 
 if TYPE_CHECKING:
     from registry.api.gating import Gated

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from registry.interface import Interface, signature
 from registry.interfacediff import Change, Demand, Diff
+from registry.render.line import one_line
 
 
 def as_text(interface: Interface) -> str:
@@ -43,4 +44,4 @@ def _line(change: Change) -> str:
 
 
 def _safe(lines: Sequence[str]) -> str:
-    return "\n".join("".join(c if c.isprintable() else repr(c)[1:-1] for c in line) for line in lines)
+    return "\n".join(map(one_line, lines))

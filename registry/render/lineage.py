@@ -7,35 +7,52 @@ Grammars: Mermaid's `flowchart` (https://mermaid.js.org/syntax/flowchart.html), 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from registry.lineage import DATA, SECTIONS, TRAINING, Certificate, Fact, place, shown
+from registry.render.line import one_line
+from registry.render.trail import time_of
+
+if TYPE_CHECKING:
+    from registry.trail import Row
 
 _ENTITIES = str.maketrans({"#": "#35;", "&": "#amp;", '"': "#quot;", "<": "#lt;", ">": "#gt;", "`": "#96;"})
 
 
-def as_text(title: str, certificate: Certificate) -> str:
-    """Every fact under its section, with where it was read."""
-    parts = [(section, list(certificate.section(section).items())) for section in SECTIONS]
-    parts = [(section, facts) for section, facts in parts if facts]
+def as_text(title: str, certificate: Certificate, decisions: Iterable[Row] = ()) -> str:
+    """Every fact under its section with where it was read; under `decisions` who registered, approved, promoted."""
+    parts = [
+        (section, [f"{name}: {_line(fact)}" for name, fact in certificate.section(section).items()])
+        for section in SECTIONS
+    ]
+    parts.append(("decisions", [_decision(row) for row in decisions]))
+    parts = [(section, told) for section, told in parts if told]
     lines = [title]
-    for number, (section, facts) in enumerate(parts):
+    for number, (section, told) in enumerate(parts):
         last = number == len(parts) - 1 and not certificate.breaks
         lines.append(f"{'└── ' if last else '├── '}{section}")
-        lines += [
-            f"{'    ' if last else '│   '}{'└── ' if at == len(facts) - 1 else '├── '}{name}: {_line(fact)}"
-            for at, (name, fact) in enumerate(facts)
-        ]
+        begin = "    " if last else "│   "
+        lines += [f"{begin}{'└── ' if at == len(told) - 1 else '├── '}{line}" for at, line in enumerate(told)]
     lines += [
         f"{'└── ' if at == len(certificate.breaks) - 1 else '├── '}BROKEN: {each}"
         for at, each in enumerate(certificate.breaks)
     ]
-    return "\n".join(lines)
+    return "\n".join(map(one_line, lines))
 
 
 def _line(fact: Fact) -> str:
     return f"{shown(fact.value)}  ({place(fact)})"
+
+
+def _decision(row: Row) -> str:
+    """Who did what, whose signature says so, who approved it, and where it stands."""
+    who = f"{row.principal} (signed)" if row.principal else f"{row.actor} ({row.signature or 'not verified'})"
+    what = f"{row.kind} {row.stage}" if row.stage else row.kind
+    approved = f", approved by {', '.join(row.approvers)}" if row.approvers else ""
+    reason = f": {row.reason}" if row.reason else ""
+    place = f"entry {row.sequence} of the ledger" if row.sequence is not None else f"tag {row.tag}"
+    return f"{time_of(row.time) or '-'} {what} by {who}{approved}{reason}  ({place})"
 
 
 def as_json(certificate: Certificate) -> dict[str, Any]:

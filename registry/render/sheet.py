@@ -16,6 +16,7 @@ from functools import lru_cache
 from html import escape
 from typing import NamedTuple
 
+from registry.render.line import one_line
 from registry.render.markdown import escaped
 from registry.render.page import page
 from registry.render.table import table
@@ -41,26 +42,16 @@ class Sheet(NamedTuple):
     """What is said where there are no rows."""
 
 
-def printable(text: str) -> str:
-    """One line that steers no terminal and no spreadsheet: what cannot be printed is escaped."""
-    if text.isprintable():
-        return text
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
-
-
 def as_text(sheets: Iterable[Sheet]) -> str:
     """For a terminal."""
     return "\n\n".join(_text(sheet) for sheet in sheets)
 
 
 def _text(sheet: Sheet) -> str:
-    rows = [
-        {key: printable(cell) if cell else None for key, cell in zip(sheet.columns, row, strict=True)}
-        for row in sheet.rows
-    ]
+    rows = [{key: cell or None for key, cell in zip(sheet.columns, row, strict=True)} for row in sheet.rows]
     head = [sheet.title] if sheet.title else []
     body = [table(rows) if rows else sheet.empty] if sheet.columns else []
-    return "\n".join([*head, *map(printable, sheet.lines), *body])
+    return "\n".join([*head, *map(one_line, sheet.lines), *body])
 
 
 def as_csv(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
@@ -77,7 +68,7 @@ def inert(text: str) -> str:
     """A cell that no spreadsheet computes."""
     if not text or (text.isprintable() and text[0] not in _SIGNS and _ENDS.search(text) is None):
         return text
-    return _FORMULA.sub(r"\1\2'", printable(text))
+    return _FORMULA.sub(r"\1\2'", one_line(text))
 
 
 def as_markdown(title: str, sheets: Iterable[Sheet], longest: int | None = None) -> str:
@@ -128,7 +119,7 @@ def as_html(title: str, sheets: Iterable[Sheet]) -> str:
             parts.append(f"<p>{_shown(sheet.empty)}</p>")
             continue
         parts += ["<table>", _tags("th", sheet.columns), *(_tags("td", row) for row in sheet.rows), "</table>"]
-    return page(printable(title), "\n".join(parts), _STYLE)
+    return page(one_line(title), "\n".join(parts), _STYLE)
 
 
 def _tags(kind: str, cells: Sequence[Cell]) -> str:
@@ -136,4 +127,4 @@ def _tags(kind: str, cells: Sequence[Cell]) -> str:
 
 
 def _shown(text: str) -> str:
-    return escape(printable(text))
+    return escape(one_line(text))
