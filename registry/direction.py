@@ -3,7 +3,9 @@
 Rules: what a suite measured is better where it is greater (see `registry.suite`). A number of a certificate has only
 its name: it is known where its last part is the name of one of scikit-learn's scorers, of all of which greater is
 better (https://scikit-learn.org/stable/modules/model_evaluation.html#scoring-string-names), or of one of its metric
-functions, whose direction its documentation states. Of every other name nothing is known, and nothing is guessed.
+functions, whose direction its documentation states, or one of the abbreviations that xgboost
+(https://xgboost.readthedocs.io/en/stable/parameter.html, `eval_metric`), LightGBM and Keras write for these. Of every
+other name nothing is known, and nothing is guessed: `loss` or `error` may be anything.
 """
 
 from __future__ import annotations
@@ -44,14 +46,16 @@ LOSSES = _ERRORS | frozenset({
     "mean_tweedie_deviance", "zero_one_loss",
 })  # fmt: skip
 """Names of functions of `sklearn.metrics` of which less is better."""
+SHORT_SCORES = frozenset({"auc", "aucpr", "auprc", "auroc", "mcc", "ndcg", "pr_auc"})
+SHORT_LOSSES = frozenset({"logloss", "mae", "mape", "mlogloss", "mse", "msle", "rmse", "rmsle", "smape", "wape"})
 
 
 def direction(name: str, measured: Container[str] = ()) -> str:
     """`greater`, `less` or `unknown`; `measured` are names that a suite measured for the model."""
     last = re.split(r"[.:/]", name)[-1]
-    if name in measured or last in SCORERS or last in SCORES:
+    if name in measured or last in SCORERS or last in SCORES or last in SHORT_SCORES:
         return GREATER
-    return LESS if last in LOSSES else UNKNOWN
+    return LESS if last in LOSSES or last in SHORT_LOSSES else UNKNOWN
 
 
 def verdict(difference: float | None, towards: str) -> str:

@@ -377,6 +377,7 @@ def test_the_commands_tell_what_the_library_does(web: Web) -> None:
     assert "tag: m#prod#3" in registry_here(repo.path, "ledger", "show", "m#prod").stdout
     assert registry_here(repo.path, "ledger", "show", "m@v9.0.0").code == 1
     assert registry_here(repo.path, "ledger", "show", "m#prod x").code == 1
+    assert registry_here(repo.path, "ledger", "show", "m", "--json").json["sequence"] == shown["sequence"]
     assert "is the fold of the log" in registry_here(repo.path, "ledger", "rebuild").stdout
     assert registry_here(repo.path, "ledger", "adopt").code == 1
     assert registry_here(repo.path, "forget").code == 2

@@ -143,12 +143,16 @@ def _entries(commit: Commit, where: str) -> list[Entry]:
 
 
 def ledger_show(what: str, project: Where = ".") -> Logged:
-    """The newest entry about NAME, NAME@VERSION or NAME#STAGE, with its commit. Raises `NotFound`, `Refused`."""
+    """The newest entry about NAME@VERSION or NAME#STAGE, of NAME about anything of it. Raises `NotFound`, `Refused`."""
     name, version, stage = _parts(what)
     opened = open_project(project)
     ledger = read_ledger(opened, whole=True)
     if ledger.head is None:
         raise no_ledger(opened.where)
+    if version is None and stage is None:
+        newest = next((found for found in _logged(ledger, {}) if found.entry.name == name), None)
+        if newest is not None:
+            return newest
     entry = ledger.state(name, version=version, stage=stage)
     if entry is None:
         raise NotFound(f"the ledger has no entry about {what!r}", opened.where, f"see `registry ledger log {name}`")

@@ -87,7 +87,7 @@ def _time(seconds: int) -> str:
 @options.repo
 @options.as_json
 def show(what: str, repo: str, as_json: bool) -> None:
-    """Print the newest entry about a stage, a version, or the artifact itself, with the commit that holds it.
+    """Print the newest entry about a stage, a version, or anything of an artifact, with the commit that holds it.
 
     \b
     Example:  registry ledger show 'cost_predictor#prod'
