@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import Any
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from registry.errors import RegistryError
 from registry.strictyaml import Scalar, dump, parse
@@ -26,14 +25,14 @@ _SIZE = re.compile(r"[0-9]{1,18}")
 _OLD_KEYS = {"repo": "project", "mlem_link": "path"}
 _DROPPED = {"description", "labels"}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 _FIX = "write the link again with `registry link`"
 LONGEST = 2048
 
 
-class Pin(BaseModel):
+@dataclass(frozen=True)
+class Pin:
     """What one file of the model must be."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     sha256: str
     """SHA-256 of its bytes, in hex."""
@@ -46,28 +45,32 @@ class Pin(BaseModel):
     size: int | None = None
     """Its size in bytes, where it was written down."""
 
+    def json(self) -> dict[str, Any]:
+        """What is known of it, by name."""
+        return {name: value for name, value in vars(self).items() if value is not None}
 
-class Link(BaseModel):
-    """One link file."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+@dataclass(frozen=True)
+class Link:
+    """One link file. Raises `RegistryError` for values that none may hold."""
 
-    path: str = Field(min_length=1, max_length=LONGEST)
+    path: str
     """The model's metafile, from the source project's root; of MLflow `runs/<run id>/…` or `models/<name>/<number>`."""
-    project: str | None = Field(default=None, max_length=LONGEST)
+    project: str | None = None
     """Address of the source repository; none means the registry itself."""
-    rev: str | None = Field(default=None, max_length=LONGEST)
+    rev: str | None = None
     """The revision a person reads: a tag, a branch or a commit of the source; of MLflow the run's id."""
     link_type: str = "model"
-    params: Mapping[str, str] = Field(default_factory=dict)
+    params: Mapping[str, str] = field(default_factory=dict)
     """Pins, and whatever else was written there, as flat strings."""
 
-    @field_validator("path", "project", "rev", "link_type")
-    @classmethod
-    def _printed(cls, value: str | None) -> str | None:
-        if value is not None and _CONTROL.search(value):
-            raise ValueError("holds a control character")
-        return value
+    def __post_init__(self) -> None:
+        """Hold what a link is."""
+        _require(vars(self))
+
+    def json(self) -> dict[str, Any]:
+        """All of it, by name."""
+        return {**vars(self), "params": dict(self.params)}
 
     @property
     def commit(self) -> str | None:
@@ -134,13 +137,66 @@ def parse_link(data: bytes, where: str) -> Link:
     for key in null:
         fields[key] = None
     try:
-        return Link.model_validate(_plain(fields))
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        line = getattr(fields.get(str(first["loc"][0])) if first["loc"] else None, "line", 0)
-        place = f"{where}, line {line}" if line else where
-        raise RegistryError(f"not a link: {key}: {first['msg']}", place, _FIX) from None
+        return link_of_fields(_plain(fields))
+    except _Fault as fault:
+        line = getattr(fields.get(fault.field), "line", 0)
+        raise RegistryError(fault.what, f"{where}, line {line}" if line else where, _FIX) from None
+
+
+def link_of_fields(known: Mapping[str, Any]) -> Link:
+    """The link with these fields and no others. Raises `RegistryError`."""
+    _require(known)
+    return Link(**known)
+
+
+class _Fault(RegistryError):
+    """A field holds what it may not."""
+
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(f"not a link: {key}: {message}", fix=_FIX)
+        self.field = key.partition(".")[0]
+
+
+def _require(known: Mapping[str, Any]) -> None:
+    """Raise for the first thing that is wrong with the fields of a link."""
+    if "path" not in known:
+        raise _Fault("path", "Field required")
+    for key in ("path", "project", "rev", "link_type"):
+        if key in known:
+            _require_text(key, known[key])
+    params = known.get("params", {})
+    if not isinstance(params, Mapping):
+        raise _Fault("params", "Input should be a valid dictionary")
+    for key, value in params.items():
+        if not isinstance(key, str):
+            raise _Fault(f"params.{key}.[key]", _NO_TEXT)
+        if not isinstance(value, str):
+            raise _Fault(f"params.{key}", _NO_TEXT)
+    for key in known:
+        if key not in _FIELDS:
+            raise _Fault(key, "Extra inputs are not permitted")
+
+
+def _require_text(key: str, value: object) -> None:
+    if value is None and key in _OPTIONAL:
+        return
+    if not isinstance(value, str):
+        raise _Fault(key, _NO_TEXT)
+    if value.isascii() and value.isprintable() and 0 < len(value) <= LONGEST:
+        return
+    if _SURROGATE.search(value):
+        raise _Fault(key, f"{_NO_TEXT}, unable to parse raw data as a unicode string")
+    if key == "path" and not value:
+        raise _Fault(key, "String should have at least 1 character")
+    if key != "link_type" and len(value) > LONGEST:
+        raise _Fault(key, f"String should have at most {LONGEST} characters")
+    if _CONTROL.search(value):
+        raise _Fault(key, "Value error, holds a control character")
+
+
+_NO_TEXT = "Input should be a valid string"
+_OPTIONAL = frozenset({"project", "rev"})
+_FIELDS = frozenset(each.name for each in fields(Link))
 
 
 def format_link(link: Link) -> str:

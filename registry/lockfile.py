@@ -211,8 +211,8 @@ def _table(entry: Locked) -> dict[str, Any]:
         "link": entry.link,
         "link_id": entry.link_id,
         "source": {"url": entry.url, "path": entry.path, "rev": entry.rev, "commit": entry.source_commit},
-        "metafile": entry.metafile.model_dump(exclude_none=True),
-        "artifacts": {name: entry.artifacts[name].model_dump(exclude_none=True) for name in sorted(entry.artifacts)},
+        "metafile": entry.metafile.json(),
+        "artifacts": {name: entry.artifacts[name].json() for name in sorted(entry.artifacts)},
     }
     return {key: value for key, value in found.items() if value is not None}
 

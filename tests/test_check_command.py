@@ -63,14 +63,20 @@ def test_a_folder_that_is_no_repository_exits_with_1_and_a_remedy(lab: Lab) -> N
     assert "Traceback" not in done.stderr
 
 
-def test_no_package_has_a_say_in_how_a_policy_is_read(lab: Lab) -> None:
-    reg = make_registry(lab)
+def test_no_package_has_a_say_in_how_a_report_is_read(lab: Lab) -> None:
+    reg, source = make_registry(lab), make_source(lab)
+    registry.link("lr", "m", source_project=source.url, rev="v1", project=reg.path)
+    data = f"{{url: https://example.org/x.csv, sha256: {'a' * 64}, format: csv, target: y}}"
+    suite = f"format: 1\nmodels: [m]\ntask: regression\ndata: {data}\nmetrics: [r2]\n"
+    reg.write({"evaluations/q.yaml": suite, "evaluations/reports/m/v1.0.0/q.json": "{}"})
     packages = lab.root / "packages"
     (packages / "spy-1.dist-info").mkdir(parents=True)
     (packages / "spy-1.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: spy\nVersion: 1\n")
     (packages / "spy-1.dist-info" / "entry_points.txt").write_text("[pydantic]\nspy = spy:plugin\n")
     (packages / "spy.py").write_text("import sys; sys.stderr.write('spied'); plugin = None\n")
     path = os.pathsep.join([str(packages), lab.env["PYTHONPATH"]])
-    assert "spied" not in reg.registry("check", env={"PYTHONPATH": path}).stderr
+    found = reg.registry("check", env={"PYTHONPATH": path})
+    assert "no report of suite q" in found.stdout, found.stdout
+    assert "spied" not in found.stderr
     wanted = reg.registry("check", env={"PYTHONPATH": path, "PYDANTIC_DISABLE_PLUGINS": "none"}, check=False)
     assert "spied" in wanted.stderr  # unless the user asks for it

@@ -434,7 +434,7 @@ def relink(reg: Repo, source: Repo, files: dict[str, bytes | str | None]) -> Non
         if data.code == 0:
             body = data.stdout.encode("utf-8", "surrogateescape")
             params |= {f"{key}.sha256": hashlib.sha256(body).hexdigest(), f"{key}.blob": source.rev(f"HEAD:{path}")}
-    reg.write({LINK: format_link(link.model_copy(update={"params": params}))})
+    reg.write({LINK: format_link(replace(link, params=params))})
 
 
 def test_a_metafile_that_says_another_hash_than_its_file_has_is_found_by_digest_matches(

@@ -63,7 +63,7 @@ def test_importing_the_package_imports_no_dependency_at_all(lab: Lab) -> None:
 
 
 def test_using_the_loader_imports_no_framework_no_gto_and_no_command_line(lab: Lab) -> None:
-    needed = {"pydantic", "yaml", "ruamel"}  # strict files; the state's annotations
+    needed = {"yaml", "ruamel"}  # strict files; the state's annotations
     assert not loaded(lab, "import registry; registry.load; registry.resolve; registry.fetch") & (HEAVY - needed)
 
 

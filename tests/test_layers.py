@@ -36,7 +36,7 @@ STANDARD_FOR_PURE = {
 }  # fmt: skip
 GRAMMARS = {
     "click": {"cli"},
-    "pydantic": {"evaluation", "linkfile"},
+    "pydantic": {"evaluation"},
     "yaml": {"strictyaml"},
     "ruamel": {"annotations"},
     "tomllib": {"tomltable"},

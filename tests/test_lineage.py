@@ -361,7 +361,7 @@ def test_what_cannot_be_asked_is_one_error(reg: Repo, wrong: dict[str, str]) -> 
 def test_impact_starts_as_many_processes_for_many_versions_as_for_one(
     lab: Lab, pipeline: Repo, reg: Repo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from registry.git import process
+    from registry.git import objects, process
 
     link(reg, pipeline.url)
     commit_version(reg, "v1.0.0")
@@ -376,13 +376,19 @@ def test_impact_starts_as_many_processes_for_many_versions_as_for_one(
     counts = []
     for first in (1, 21):
         started.clear()
-        assert registry.impact(reg.path, source=pipeline.url).touched
+        found = registry.impact(reg.path, source=pipeline.url)
+        assert found.touched
         counts.append(len(started))
         for number in range(first, 21):
-            reg.write({"note": str(number)})
+            reg.write({"note": str(number), CERTIFICATE: (reg.path / CERTIFICATE).read_text() + "\n" * (number % 3)})
             commit_version(reg, f"v1.0.{number}")
     assert counts[0] == counts[1]
     assert 1 <= counts[1] <= 8
+
+    monkeypatch.setattr(objects, "MANY", 2)  # of many two gits give ids, and two give certificates, each a half
+    started.clear()
+    assert registry.impact(reg.path, source=pipeline.url) == found
+    assert len(started) == counts[1] + 2
 
 
 def test_impact_of_a_remote_registry_starts_no_process_for_each_version(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from registry.errors import RegistryError
-from registry.linkfile import Link, Pin, format_link, parse_link
+from registry.linkfile import Link, Pin, format_link, link_of_fields, parse_link
 from registry.strictyaml import LIMIT
 
 OID, SHA = "3f" * 20, "ab" * 32
@@ -122,6 +124,35 @@ def test_a_commit_that_is_no_object_id_is_no_pin(commit: str) -> None:
 )
 def test_anything_else_is_one_error(text: str | bytes, said: str) -> None:
     assert said in refused(text).what
+
+
+@pytest.mark.parametrize(
+    ("rest", "said"),
+    [
+        ("", "path: Field required"),
+        ("path: ''", "path: String should have at least 1 character"),
+        ("path: [a]", "path: Input should be a valid string"),
+        (f"path: {'a' * 2049}", "path: String should have at most 2048 characters"),
+        ("path: a\nproject: {}", "project: Input should be a valid string"),
+        ("path: a\nlink_type: []", "link_type: Input should be a valid string"),
+        ('path: a\nlink_type: "\\0"', "link_type: Value error, holds a control character"),
+        ("path: a\nparams: a", "params: Input should be a valid dictionary"),
+        ("path: a\nparams: {x: y, b.c: []}", "params.b.c: Input should be a valid string"),
+        ("path: a\nnope: {}", "nope: Extra inputs are not permitted"),
+        ("nope: {}", "path: Field required"),
+    ],
+)
+def test_what_is_wrong_is_said_of_the_first_wrong_key(rest: str, said: str) -> None:
+    assert refused(f"object_type: link\n{rest}\n").what == f"not a link: {said}"
+
+
+def test_no_link_can_be_made_that_could_not_be_read() -> None:
+    with pytest.raises(RegistryError, match=r"path: Value error, holds a control character"):
+        Link(path="a\n")
+    with pytest.raises(RegistryError, match=r"project: String should have at most"):
+        replace(Link(path="a"), project="x" * 2049)
+    with pytest.raises(RegistryError, match="nope: Extra inputs"):
+        link_of_fields({"path": "a", "nope": 1})
 
 
 def test_the_message_names_the_line() -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -98,7 +99,7 @@ def test_mlem_follows_the_link_we_write_to_a_pickle_we_saved(lab: Lab) -> None:
     reg = make_registry(lab)
     add(reg, source.url)
     assert slope(registry.load("m", project=reg.path)) == 4.0
-    plain = link_of(reg).model_copy(update={"rev": None})
+    plain = replace(link_of(reg), rev=None)
     text = registry.linkfile.format_link(plain)
     (reg.path / "follow.mlem").write_text(text)
     assert mlem(reg.path, lab, FOLLOW, "follow.mlem") == "[4.0]"

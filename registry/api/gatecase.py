@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -99,8 +100,8 @@ def _linked(project: Project, name: str, commit: str) -> _Linked:
         if found is None:
             raise
         text = project.address.text
-        here = {"project": file_url(text) if project.address.local else text, "rev": commit}
-        made = link_of(project, commit, found).model_copy(update=here)
+        where = file_url(text) if project.address.local else text
+        made = replace(link_of(project, commit, found), project=where, rev=commit)
         return _Linked(File(link_paths(name)[0], FILE, format_link(made).encode()), made)
     return _Linked(File(path, FILE, project.blob(oid, LIMIT, f"{project.where}: {commit[:7]}:{path}")), link)
 

@@ -164,8 +164,8 @@ def _with_uses(project: Project, found: Impact) -> Impact:
 def _searched(project: Project, wanted: list[Match]) -> Impact:
     artifacts = {name: each.artifact for name, each in accept_all(project, project.scan()).items()}
     versions = [(a, v) for _, a in sorted(artifacts.items()) for v in a.versions.values() if v.registered]
-    places = {(v.commit, certificate_path(a.name)): None for a, v in versions}
-    oids = project.blobs_at(list(places), LIMIT)
+    newest = sorted(versions, key=lambda each: -each[1].events[0].time)  # as git packs what changes, so it unpacks once
+    oids = project.blobs_at(list({(v.commit, certificate_path(a.name)): None for a, v in newest}), LIMIT)
     known = {oid: _matched(data, wanted) for oid, data in project.blobs(oids.values())}
     touched, uncertified = [], []
     for artifact, version in versions:

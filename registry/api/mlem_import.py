@@ -121,7 +121,7 @@ def _linked_format(project: Project, link: Link, file: File) -> tuple[str | None
 
 
 def _address(project: Project, link: Link, file: File) -> Address:
-    known = link if link.project is not None else link.model_copy(update={"project": "."})
+    known = link if link.project is not None else replace(link, project=".")
     return link_source(known, project, file.path, current_policy(project))
 
 

@@ -27,7 +27,7 @@ from registry.containment import contained
 from registry.errors import NotFound, Refused, RegistryError
 from registry.git.objects import Entry, file_entry, sizes
 from registry.git.source import Source
-from registry.linkfile import Link
+from registry.linkfile import Link, link_of_fields
 from registry.metafile import MAIN, ArtifactRef, Metafile, Processor, dump, parse
 from registry.stores import GIT, Held, Opening, locate, openings
 from registry.strictyaml import parse as parse_yaml
@@ -79,8 +79,8 @@ def link_of(project: Project, commit: str, found: Named) -> Link:
     """A link to the model, as if one had been written, with the pins of its files. Raises as `registry link`."""
     asked = repr((project.address.text, commit, found.path))
     memory = cache.root() / "residents" / f"{hashlib.sha256(asked.encode()).hexdigest()}.json"
-    with suppress(OSError, ValueError, TypeError):
-        return Link.model_validate(json.loads(memory.read_bytes()))
+    with suppress(OSError, ValueError, TypeError, RegistryError):
+        return link_of_fields(json.loads(memory.read_bytes()))
     source = Source(project.address)
     source.bring(commit)
     model, kind = _model(source, commit, found.path)
@@ -89,7 +89,7 @@ def link_of(project: Project, commit: str, found: Named) -> Link:
     if kind == FILE:
         del pinned["metafile.blob"]
     link = Link(path=model.path, link_type=kind, params={"commit": commit, **pinned})
-    write_file(memory, link.model_dump_json())
+    write_file(memory, json.dumps(link.json()))
     return link
 
 

@@ -57,8 +57,7 @@ class Listing:
 
     def lineage(self, name: str) -> File | None:
         """The birth certificate of an artifact, or what hides it."""
-        path = certificate_path(name)
-        return next((each for each in self.texts if each.path == path or path.startswith(f"{each.path}/")), None)
+        return _standing(self._texts_by_path, certificate_path(name))
 
 
 def listing(files: Iterable[File]) -> Listing:

@@ -118,7 +118,7 @@ def link(
             progress=transfers.step,
         )
     if as_json:
-        options.print_json({"name": done.name, "path": str(done.path), "link": done.link.model_dump(mode="json")})
+        options.print_json({"name": done.name, "path": str(done.path), "link": done.link.json()})
         return
     click.echo(f"wrote {os.path.relpath(done.path)}")
     _tell_pins(done)
@@ -148,7 +148,7 @@ def _propose(
     if as_json:
         link = {"name": done.linked.name, "path": str(done.linked.path)}
         told = {name: getattr(done, name) for name in ("files", "branch", "base", "pushed", "pull_request", "compare")}
-        options.print_json({**link, "link": done.linked.link.model_dump(mode="json"), **told})
+        options.print_json({**link, "link": done.linked.link.json(), **told})
         return
     said = "pushed" if done.pushed else "nothing new to push:"
     click.echo(f"{said} {', '.join(done.files)} on branch {done.branch}")
