@@ -64,24 +64,6 @@ class Inputs(Part):
     """Versions of what computed it, `python` among them."""
 
 
-class SliceScore(Part):
-    """The metrics on some rows."""
-
-    column: str
-    value: str
-    rows: int
-    candidate: Mapping[str, Number]
-    current: Mapping[str, Number] | None
-
-
-class Unfairness(Part):
-    """fairlearn's measures between the groups of one column."""
-
-    column: str
-    groups: int
-    measures: Mapping[str, Number]
-
-
 class Interval(Part):
     """How much better the candidate is by one metric: the difference, and its bootstrap interval."""
 
@@ -90,6 +72,26 @@ class Interval(Part):
     high: Number
     undefined: int
     """Resamples on which the metric is not defined; they count for nothing."""
+
+
+class SliceScore(Part):
+    """The metrics on some rows."""
+
+    column: str
+    value: str
+    rows: int
+    candidate: Mapping[str, Number]
+    current: Mapping[str, Number] | None
+    differences: Mapping[str, Interval] | None = None
+    """How much better the candidate is here; none in reports of before, and where there are too few rows."""
+
+
+class Unfairness(Part):
+    """fairlearn's measures between the groups of one column."""
+
+    column: str
+    groups: int
+    measures: Mapping[str, Number]
 
 
 class Miss(Part):
@@ -119,6 +121,8 @@ class Comparison(Part):
     worse: int
     misses: tuple[Miss, ...]
     """Some of the rows that it answers worse: the first, or of numbers the worst."""
+    slice_resamples: int | None = None
+    """Resamples of each slice; none in reports of before."""
 
 
 class Results(Part):

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
 from registry.direction import GREATER, verdict
-from registry.evaluation import Evaluation, Judged, Number, Results, finite, format_report
+from registry.evaluation import Evaluation, Judged, Number, Results, SliceScore, finite, format_report
 
 Bytes: TypeAlias = "tuple[str, Mapping[str, str]]"
 """SHA-256 of a model's metafile, and of each artifact by name."""
@@ -65,6 +66,13 @@ class Slice(NamedTuple):
     rows: int
     before: Mapping[str, Number]
     after: Mapping[str, Number]
+    intervals: Mapping[str, tuple[Number, Number]] = MappingProxyType({})
+    """Of the difference by metric, low and high, where one report asked both models."""
+
+    def interval(self, metric: str) -> tuple[float, float] | None:
+        """That of a metric, where there is one."""
+        low, high = self.intervals.get(metric, (None, None))
+        return None if low is None or high is None else (low, high)
 
 
 @dataclass(frozen=True)
@@ -78,6 +86,8 @@ class Judgement:
     scores: tuple[Score, ...]
     slices: tuple[Slice, ...] = ()
     trial: Trial | None = None
+    slice_resamples: int | None = None
+    """Resamples behind each slice's intervals, where there are any."""
 
 
 def judgements(
@@ -138,12 +148,18 @@ def _paired(report: Evaluation, *, turned: bool) -> Judgement:
         scores.append(Score(name, was, now, comparable=True, low=low, high=high))
     better, worse = (compared.worse, compared.better) if turned else (compared.better, compared.worse)
     trial = Trial(compared.test, compared.p_value, better, worse, compared.confidence, compared.resamples)
-    slices = tuple(
-        Slice(each.column, each.value, each.rows, *((each.candidate, was) if turned else (was, each.candidate)))
-        for each in results.slices
-        for was in (each.current or {},)
-    )
-    return Judgement(report.suite, PAIRED, results.rows, tuple(scores), slices, trial)
+    slices = tuple(_sliced(each, turned=turned) for each in results.slices)
+    drawn = compared.slice_resamples if any(each.intervals for each in slices) else None
+    return Judgement(report.suite, PAIRED, results.rows, tuple(scores), slices, trial, drawn)
+
+
+def _sliced(part: SliceScore, *, turned: bool) -> Slice:
+    was, now = part.current or {}, part.candidate
+    found = {name: (each.low, each.high) for name, each in (part.differences or {}).items()}
+    if turned:
+        was, now = now, was
+        found = {name: (_negative(high), _negative(low)) for name, (low, high) in found.items()}
+    return Slice(part.column, part.value, part.rows, was, now, found)
 
 
 def _beside(suite: str, one: Results | None, other: Results | None, kind: str) -> Judgement:

@@ -18,7 +18,7 @@ import registry
 from registry.api.candidates import Candidate
 from registry.api.comparing import series
 from registry.comparison import Side, compare
-from registry.evaluation import Evaluation, format_report
+from registry.evaluation import Evaluation, Interval, format_report
 from registry.offline import offline
 from registry.render.comparison import as_json
 from registry.render.comparison_markdown import candidates_as_markdown
@@ -253,6 +253,33 @@ def test_a_paired_report_gives_intervals_and_the_test_in_either_direction(reg: R
     text = compared(reg, "v1.0.0", "v1.1.0").stdout
     assert "0.05 to 0.2" in text
     assert "wilcoxon: p = 0.01; 6 rows better, 4 worse; 10 resamples" in text
+
+
+def test_a_slice_has_the_interval_of_its_difference_where_the_report_holds_one(reg: Repo) -> None:
+    given = report(reg, "m@v1.1.0", "m@v1.0.0")
+    gained = Interval(difference=0.1, low=-0.025, high=0.25, undefined=0)
+    (part,) = given.results.slices
+    sliced = (part.model_copy(update={"differences": {"r2": gained}}), part.model_copy(update={"value": "x"}))
+    told = given.results.comparison
+    assert told is not None
+    told = told.model_copy(update={"slice_resamples": 100})
+    results = given.results.model_copy(update={"slices": sliced, "comparison": told})
+    new = given.model_copy(update={"results": results})
+    assert "| sex&#61;f | 5 | 0.7 &#40;was 0.6; -0.025 to 0.25&#41; |" in report_as_markdown(new)
+    keep(reg, new)
+    (found,) = compared(reg, "v1.0.0", "v1.1.0", "--json").json["evaluations"]
+    assert [each["intervals"] for each in found["slices"]] == [{"r2": {"low": -0.025, "high": 0.25}}, {}]
+    assert found["slice_resamples"] == 100
+    (turned,) = compared(reg, "v1.1.0", "v1.0.0", "--json").json["evaluations"]
+    assert turned["slices"][0]["intervals"] == {"r2": {"low": -0.25, "high": 0.025}}
+    text = compared(reg, "v1.0.0", "v1.1.0").stdout
+    assert "0.6 → 0.7 (-0.025 to 0.25)" in text
+    assert "in brackets: 95% interval of the slice's difference, 100 resamples" in text
+    shown = compared(reg, "v1.0.0", "v1.1.0", "--format", "markdown").stdout
+    assert "| 0.6 → 0.7 &#40;-0.025 to 0.25&#41; |" in shown
+    page = compared(reg, "v1.0.0", "v1.1.0", "--format", "html").stdout
+    assert "0.6 → 0.7 (-0.025 to 0.25)" in Seen(page).text
+    assert page.count("#bcd6f2") == 1, "a band in the plot, for the one slice that has an interval"
 
 
 def test_reports_on_other_data_or_of_other_bytes_are_never_judged(reg: Repo) -> None:

@@ -58,6 +58,7 @@ def reports(draw: st.DrawFn) -> Evaluation:
         "rows": 3,
         "candidate": draw(METRICS),
         "current": draw(METRICS),
+        "differences": draw(st.none() | st.just({"r2": {**numbers, "undefined": 0}})),
     }
     return Evaluation.model_validate({
         "format": 1, "suite": draw(st.sampled_from("st")), "task": "regression", "candidate": draw(judged()), "against": None,
@@ -111,7 +112,14 @@ def turned_judgement(each: Judgement) -> tuple[Any, ...]:
         )
         for one in each.scores
     )
-    slices = tuple(one._replace(before=one.after, after=one.before) for one in each.slices)
+    slices = tuple(
+        one._replace(
+            before=one.after,
+            after=one.before,
+            intervals={name: (negative(high), negative(low)) for name, (low, high) in one.intervals.items()},
+        )
+        for one in each.slices
+    )
     trial = each.trial and each.trial._replace(better=each.trial.worse, worse=each.trial.better)
     return each.suite, each.kind, each.rows, scores, slices, trial
 

@@ -181,6 +181,13 @@ def holds_what_was_measured(report: Evaluation, text: str) -> None:
     young = frame["age"] < 30
     assert sliced["age", "< 30"].rows == young.sum()
     assert sliced["age", "< 30"].candidate["accuracy"] == pytest.approx(accuracy_score(truth[young], said[young]))
+    women, gain = (frame["sex"] == "f").to_numpy(), (said == truth).astype(float) - (was == truth)
+    told = (sliced["sex", "f"].differences or {})["accuracy"]
+    assert told.difference == pytest.approx(gain[women].mean())
+    assert told.low is not None
+    assert told.high is not None
+    assert told.low <= gain[women].mean() <= told.high
+    assert compared.slice_resamples == 20
     lowest = min(results.slices, key=lambda each: each.candidate["accuracy"] or 0)
     assert results.worst[0] == f"{lowest.column}={lowest.value}"
     gap = demographic_parity_difference(truth, said, sensitive_features=frame["sex"])

@@ -155,10 +155,11 @@ def test_a_better_report_on_what_the_stage_holds_is_not_hidden_by_the_candidates
 
 def test_a_slice_is_judged_by_its_own_numbers(reg: Repo) -> None:
     found = next(each for each in report()["results"]["slices"] if each["value"] == "f")
-    value = found["candidate"]["accuracy"]
+    value, gained = found["candidate"]["accuracy"], found["differences"]["accuracy"]
+    between = f" (95% interval of the difference: {gained['low']:.4g} to {gained['high']:.4g})"
     assert only(reg, metric(slice="sex=f", at_least=value, tolerance=0)) == (
         True,
-        f"accuracy on sex=f (quality) is {value}, prod {found['current']['accuracy']}",
+        f"accuracy on sex=f (quality) is {value}, prod {found['current']['accuracy']}{between}",
     )
     assert not only(reg, metric(slice="sex=f", at_least=value + 0.001))[0]
     passed, said = only(reg, metric(slice="sex=x", at_least=0))

@@ -11,7 +11,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "registry"
 
 LAYERS = (
-    ("errors", "findings"),
+    ("errors", "findings", "plural"),
     (
         "annotations", "card", "carddiff", "carddraft", "cardfacts", "cardfields", "channels", "commit", "comparison", "consumers", "containment", "datatypes", "direction", "document", "evaluation", "eventkind", "external", "hosts", "interface", "interfacediff", "layout", "ledger", "ledgerchain", "ledgertree", "lineage", "linkfile", "lockfile", "metafile", "mlmodel", "mlsignature", "names", "notice",
         "ranges", "reportdiff", "shape", "shapechoice", "signature", "strictyaml", "substitution", "suite", "tags", "tomltable", "urlpattern", "versions",

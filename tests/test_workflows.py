@@ -9,15 +9,17 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from shutil import which
 from typing import Any
 
 import linked
+import pull_comments
 import pytest
 import yaml
 from lab import ROOT, Lab, Repo, script
 from receivers import receiver
 from signing_keys import key
-from workflows import EXPRESSION, Host
+from workflows import DOWNLOAD, EXPRESSION, Host
 
 import registry
 
@@ -83,7 +85,7 @@ def test_a_good_pull_request_passes_and_once_merged_is_registered_and_tagged(wor
     world.branch("link-m")
     judged = world.host.run("check", world.host.pull_request(world.person, "link-m"))
     assert judged.passed, judged.errors
-    assert "1 links checked, no findings" in judged.summary
+    assert "1 link checked, no findings" in judged.summary
     assert world.bare.tags() == {}
     world.publish()
     done = world.host.run("register", world.host.push())
@@ -201,6 +203,7 @@ def test_a_fork_with_hostile_branch_title_and_file_names_does_no_harm(world: Wor
     event = world.host.pull_request(fork, branch, title)
     judged = world.host.run("check", event)
     assert not judged.passed
+    assert judged.after["comment"].skipped
     assert not list(world.lab.root.rglob("pwned"))
     commands = [line for line in judged.log.splitlines() if line.startswith("::")]
     assert all(line.startswith(("::error ", "::warning ", "::notice ")) for line in commands)
@@ -241,9 +244,18 @@ def test_promote_signs_with_the_workflow_s_own_key_where_the_policy_asks_for_it(
     world.commit({"policy.yaml": policy, "allowed_signers": f"robot@example.org {robot.public}\n"})
     world.publish()
     inputs = {"model": "m", "version": "v0.0.1", "stage": "prod"}
-    refused = world.host.run("promote", world.host.dispatch(inputs))
+    with receiver() as hook:
+        channel = f"notify: [{{webhook: '{hook.url}/x', secret: REGISTRY_WEBHOOK_SECRET, on: [refused]}}]\n"
+        world.commit({"policy.yaml": policy.replace("version: 2", "version: 3") + channel})
+        world.publish()
+        world.host.secrets = {"REGISTRY_WEBHOOK_SECRET": "a-secret"}
+        refused = world.host.run("promote", world.host.dispatch(inputs))
     assert not refused.passed
     assert "role-needed" in refused.errors
+    assert "REGISTRY_WEBHOOK_SECRET" not in refused.errors, "the step that assigns has no secret and tells nobody"
+    (told,) = [json.loads(post.body) for post in hook.posts]
+    assert (told["event"], told["version"], told["stage"]) == ("refused", "v0.0.1", "prod")
+    assert told["reasons"][0].startswith("role-needed: ")
     assert isinstance(robot.private, Path)
     world.host.secrets = {"REGISTRY_SIGNING_KEY": robot.private.read_text()}
     world.host.vars = {"REGISTRY_SIGNER": "robot@example.org"}
@@ -342,6 +354,105 @@ def test_an_audit_that_could_not_read_the_registry_fails_and_is_no_reason_to_clo
     assert not list((world.host.artifacts / "findings").iterdir())
 
 
+HOSTILE = "<img src=x onerror=alert(1)>|@team [x](javascript:1) ![x](y) #1 www.evil.example `a` **b** <!-- c"
+MARK = "<!-- git-model-registry: check -->"
+
+
+def comments(world: World) -> list[tuple[str, str]]:
+    """Who said what in the pull request."""
+    kept = Path(f"{world.host.notes}.comments")
+    return [(each["user"]["login"], each["body"]) for each in json.loads(kept.read_text())] if kept.exists() else []
+
+
+def injected(text: str) -> list[str]:
+    """What a reader of a comment would be shown as markup that is not ours, or what would call somebody."""
+    from markdown_it import MarkdownIt
+
+    first, _, rest = text.partition("\n")
+    assert first == MARK
+    tokens = [
+        child
+        for each in MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"]).parse(rest)
+        for child in (each, *(each.children or ()))
+    ]
+    kinds = {
+        "html_block",
+        "html_inline",
+        "image",
+        "link_open",
+        "code_inline",
+        "fence",
+        "code_block",
+        "strong_open",
+        "em_open",
+    }
+    ours = "https://github.example/mycompany/reg/actions/runs/17"
+    found = [each.type for each in tokens if each.type in kinds and each.attrs.get("href") != ours]
+    shown = "\n".join(each.content for each in tokens if each.type == "text")
+    return found + re.findall(r"@\w|(?<!\w)#\d|www\.\w|://", shown)
+
+
+@pytest.mark.skipif(which("jq") is None, reason="jq stands in for the one in gh")
+def test_the_author_reads_findings_and_comparison_in_one_comment_that_is_updated(world: World) -> None:
+    world.merged()
+    somebody = [
+        pull_comments.comment(1, "mallory", f"{MARK}\nlooks good"),
+        pull_comments.comment(2, pull_comments.BOT, "other"),
+    ]
+    Path(f"{world.host.notes}.comments").write_text(json.dumps(somebody))
+    hostile = {
+        f".mlem/links/{HOSTILE}.mlem": UNPINNED,
+        ".mlem/links/bad.mlem": UNPINNED.replace("main", json.dumps(HOSTILE)).replace("lr.mlem", json.dumps(HOSTILE)),
+        ".mlem/links/m.mlem": linked.link_text(world.person) + "# reviewed again\n",
+        "cards/m.md": f"---\nlicense: {json.dumps(HOSTILE)}\n---\n# {HOSTILE}\n",
+        "comment.md": "of the pull request's own",
+    }
+    world.branch("again", hostile)
+    judged = world.host.run("check", world.host.pull_request(world.person, "again", of="mycompany/reg"))
+    assert not judged.passed
+    assert judged.after["comment"].passed, judged.after["comment"].errors
+    *others, (author, body) = comments(world)
+    assert others == [("mallory", f"{MARK}\nlooks good"), (pull_comments.BOT, "other")]
+    assert author == pull_comments.BOT
+    assert "### ❌ " in body
+    assert "| revision-pinned | .mlem/links/bad.mlem:" in body
+    assert "### ⚖️ m: " in body, judged.errors
+    assert f"Of {world.person.rev('HEAD')}, by [this run]" in body
+    assert "img src" in body
+    assert injected(body) == []
+    assert len(injected(f"{MARK}\n{HOSTILE}")) > 5, "the judge of markup would not have seen an injection"
+    rows = [line for line in body.splitlines() if line.startswith("| ❌")]
+    assert rows
+    assert {row.count("|") for row in rows} == {6}
+    world.commit(dict.fromkeys([f".mlem/links/{HOSTILE}.mlem", ".mlem/links/bad.mlem"]))
+    again = world.host.run("check", world.host.pull_request(world.person, "again", of="mycompany/reg"))
+    assert again.passed, again.errors
+    assert len(comments(world)) == 3
+    assert "### ✅ 1 link checked, no findings" in comments(world)[-1][1]
+
+
+@pytest.mark.skipif(which("jq") is None, reason="jq stands in for the one in gh")
+def test_a_comment_is_cut_to_what_github_takes_and_says_where_nothing_was_judged_or_it_is_switched_off(
+    world: World,
+) -> None:
+    world.branch("any", {"README.md": "altered\n"})
+    event = world.host.pull_request(world.person, "any", of="mycompany/reg")
+    text = (FOLDER / "check.yml").read_text()
+
+    def judged(program: str) -> str:
+        done = world.host.run("check", event, text.replace("python scripts/check.py", program)).after["comment"]
+        assert done.passed, done.errors
+        return "" if done.skipped else comments(world)[-1][1]
+
+    long = judged("yes '| ❌ a row |' | head -n 20000 > comment.md")
+    assert 64_000 < len(long) <= pull_comments.LONGEST
+    assert "\n| ❌ a row |\n\n… cut: " in long
+    assert "\n### ❌ The check ended before it judged" in judged("exit 1")
+    assert len(comments(world)) == 1
+    world.host.vars = {"REGISTRY_COMMENT": "off"}
+    assert judged("echo x > comment.md") == ""
+
+
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
 def test_a_workflow_has_the_least_rights_and_nothing_that_moves(path: Path) -> None:
     workflow = yaml.safe_load(path.read_text())
@@ -363,10 +474,19 @@ def test_a_workflow_has_the_least_rights_and_nothing_that_moves(path: Path) -> N
 @pytest.mark.parametrize("path", OURS, ids=lambda path: path.stem)
 def test_only_what_nobody_outside_can_start_may_write(path: Path) -> None:
     workflow = yaml.safe_load(path.read_text())
-    rights = [right for job in workflow["jobs"].values() for right in job["permissions"].values()]
-    if "pull_request" in workflow[True]:
-        assert set(rights) == {"read"}
-        assert "secrets." not in path.read_text()
+    if "pull_request" not in workflow[True]:
+        return
+    assert "secrets." not in path.read_text()
+    for job in workflow["jobs"].values():
+        if set(job["permissions"].values()) == {"read"}:
+            continue
+        assert job["permissions"] == {"pull-requests": "write"}
+        assert "github.event.pull_request.head.repo.full_name == github.repository &&" in job["if"]
+        assert [step["uses"].partition("@")[0] for step in job["steps"] if "uses" in step] == [DOWNLOAD]
+        (program,) = [step["run"] for step in job["steps"] if "run" in step]
+        assert set(re.findall(r"^ *(?:\w+=\$\()?(\w+)", program, re.MULTILINE)) <= {
+            *("text", "if", "fi", "else", "printf", "found", "gh", "github", "tr"),
+        }, "no program of the repository"
 
 
 def test_the_guide_s_commands_send_json_and_name_the_check_that_exists() -> None:
@@ -376,7 +496,7 @@ def test_the_guide_s_commands_send_json_and_name_the_check_that_exists() -> None
     (required,) = [rule for rule in branch["rules"] if rule["type"] == "required_status_checks"]
     jobs = yaml.safe_load((FOLDER / "check.yml").read_text())["jobs"]
     assert [each["context"] for each in required["parameters"]["required_status_checks"]] == [
-        job["name"] for job in jobs.values()
+        job["name"] for job in jobs.values() if "needs" not in job
     ]
     assert tags["conditions"]["ref_name"]["include"] == [f"refs/tags/{x}" for x in ("**/*@*", "**/*#*", "**/*#*/**/*")]
     assert all(f"`{path.name}`" in text for path in OURS)

@@ -5,7 +5,8 @@ It reads a workflow from the commit GitHub would take it from, replaces expressi
 or an expression it does not know is an error. A job without `contents: write` gets a server that takes no push.
 
 Stand-ins: `pip install` is noted and not done, since the package is there already; `gh` notes its arguments and keeps
-the issues in files, since there is no GitHub to sign in to; an uploaded artifact is kept in a folder.
+the issues in files and a pull request's comments in another (`pull_comments.py`), since there is no GitHub to sign in
+to; an uploaded artifact is kept in a folder.
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pull_comments
 import yaml
 from lab import Lab, Ran, Repo
 
 EXPRESSION = re.compile(r"\$\{\{\s*(?P<name>.*?)\s*\}\}")
 ALWAYS = "always()"
-UPLOAD = "actions/upload-artifact"
+CHECKOUT, PYTHON_SETUP = "actions/checkout", "actions/setup-python"
+UPLOAD, DOWNLOAD = "actions/upload-artifact", "actions/download-artifact"
 PATH = re.compile(r"[a-z_]+(\.[A-Za-z_-]+)+")
 
 PYTHON = """\
@@ -36,6 +39,7 @@ REGISTRY = '#!/bin/sh\nexec "{python}" -m registry "$@"\n'
 GH = """\
 #!/bin/sh
 echo "gh $*" >> "$SHIM_LOG"
+if [ "$1" = api ]; then exec "{python}" "{comments}" "$@"; fi
 case "$*" in
   *'Registry audit: the week'* | 'issue edit 8 '* ) kept=$SHIM_LOG.week number=8 ;;
   *) kept=$SHIM_LOG.issue number=7 ;;
@@ -59,6 +63,8 @@ class Outcome:
     errors: str = ""
     summary: str = ""
     """What it wrote to GITHUB_STEP_SUMMARY."""
+    after: dict[str, Outcome] = field(default_factory=dict)
+    """The jobs that waited for it, by name."""
 
 
 @dataclass
@@ -87,7 +93,8 @@ class Host:
         self.bin.mkdir()
         self.notes = lab.root / "runner.log"
         for name, text in (("python", PYTHON), ("registry", REGISTRY), ("gh", GH)):
-            (self.bin / name).write_text(text.replace("{python}", sys.executable))
+            program = text.replace("{python}", sys.executable).replace("{comments}", pull_comments.__file__)
+            (self.bin / name).write_text(program)
             (self.bin / name).chmod(0o755)
         self.artifacts = lab.root / "artifacts"
         self.secrets: dict[str, str] = {}
@@ -101,14 +108,15 @@ class Host:
         sha = self.bare.rev(f"refs/heads/{branch}")
         return Event("push", f"refs/heads/{branch}", sha, {"before": before, "after": sha})
 
-    def pull_request(self, fork: Repo, branch: str, title: str = "A link") -> Event:
-        """A pull request of a branch of any repository; GitHub merges it into `refs/pull/1/merge`."""
+    def pull_request(self, fork: Repo, branch: str, title: str = "A link", *, of: str = "someone/reg") -> Event:
+        """A pull request of a branch of any repository, called `of`; GitHub merges it into `refs/pull/1/merge`."""
         work = self.lab.clone(self.bare)
         work.git("fetch", "--quiet", str(fork.path), f"refs/heads/{branch}")
         work.git("merge", "--quiet", "--no-ff", "--message", "merge", "FETCH_HEAD")
         work.git("push", "--quiet", "--force", "origin", "HEAD:refs/pull/1/merge")
         base = self.bare.rev("refs/heads/main")
-        head = {"ref": branch, "sha": fork.rev(f"refs/heads/{branch}"), "label": f"x:{branch}"}
+        sha = fork.rev(f"refs/heads/{branch}")
+        head = {"ref": branch, "sha": sha, "label": f"x:{branch}", "repo": {"full_name": of}}
         request = {"number": 1, "title": title, "body": title, "head": head, "base": {"ref": "main", "sha": base}}
         return Event("pull_request", "refs/pull/1/merge", work.rev("HEAD"), {"pull_request": request}, head_ref=branch)
 
@@ -127,15 +135,20 @@ class Host:
         return Event("schedule", "refs/heads/main", self.bare.rev("refs/heads/main"))
 
     def run(self, name: str, event: Event, text: str | None = None) -> Outcome:
-        """Run the one job of a workflow that an event starts, as the commit has it, or as `text` says."""
+        """Run the one job of a workflow that an event starts, as the commit has it or as `text` says, and what waits for it."""
         if text is None:
             text = self.bare.git("cat-file", "blob", f"{event.sha}:.github/workflows/{name}.yml")
         workflow = yaml.safe_load(text)
         triggers = workflow[True]  # YAML 1.1 reads `on` so
         assert event.name in triggers, f"{name} does not run on {event.name}"
-        jobs = [Job(self, workflow, job, event) for job in workflow["jobs"].values()]
-        (job,) = [job for job in jobs if job.starts()] or jobs[:1]
-        return job.run()
+        jobs = {key: Job(self, workflow, job, event) for key, job in workflow["jobs"].items()}
+        free = [key for key, job in jobs.items() if "needs" not in job.job]
+        (first,) = [key for key in free if jobs[key].starts()] or free[:1]
+        outcome = jobs[first].run()
+        for key, job in jobs.items():
+            if job.job.get("needs") == first:
+                outcome.after[key] = job.run(after=outcome)
+        return outcome
 
 
 class Job:
@@ -163,6 +176,8 @@ class Job:
                 "actor": "dana",
                 "actor_id": "1",
                 "token": "a-token",
+                "server_url": "https://github.example",
+                "run_id": "17",
             },
             "inputs": event.inputs,
             "secrets": self.host.secrets,
@@ -171,13 +186,15 @@ class Job:
         }
         self.outcome = Outcome(passed=True)
 
-    def starts(self) -> bool:
-        """Whether its condition holds."""
-        return "if" not in self.job or self.holds(self.job["if"])
+    def starts(self, after: Outcome | None = None) -> bool:
+        """Whether its condition holds, and what it waits for passed or need not have."""
+        condition = self.job.get("if", "")
+        good = after is None or (after.passed and not after.skipped) or ALWAYS in condition
+        return good and (not condition or self.holds(condition))
 
-    def run(self) -> Outcome:
+    def run(self, after: Outcome | None = None) -> Outcome:
         """Run its steps until one fails."""
-        if not self.starts():
+        if not self.starts(after):
             return Outcome(passed=True, skipped=True)
         if "environment" in self.job:
             assert self.replaced(self.job["environment"])
@@ -185,38 +202,48 @@ class Job:
             assert step.get("if", ALWAYS) == ALWAYS, f"the runner does not know {step['if']}"
             if not self.outcome.passed and "if" not in step:
                 continue
-            if "uses" in step:
-                self.use(step["uses"], step.get("with", {}))
-            elif not self.script(step) and not step.get("continue-on-error"):
+            done = self.use(step["uses"], step.get("with", {})) if "uses" in step else self.script(step)
+            if not done and not step.get("continue-on-error"):
                 self.outcome.passed = False
         summary = self.home / "summary"
         self.outcome.summary = summary.read_text() if summary.exists() else ""
         return self.outcome
 
     def holds(self, condition: str) -> bool:
-        return any(self.equal(*each.split("==")) for each in condition.split("||"))
+        return any(all(map(self.term, each.split("&&"))) for each in condition.split("||"))
 
-    def equal(self, left: str, right: str) -> bool:
-        values = (side.strip()[1:-1] if "'" in side else self.value(side.strip()) for side in (left, right))
-        return len(set(values)) == 1
+    def term(self, text: str) -> bool:
+        if text.strip() == ALWAYS:
+            return True
+        operator = "!=" if "!=" in text else "=="
+        values = (side.strip()[1:-1] if "'" in side else self.value(side.strip()) for side in text.split(operator))
+        return (len(set(values)) == 1) == (operator == "==")
 
     def value(self, name: str) -> str:
         assert PATH.fullmatch(name), f"the runner does not know this expression: {name}"
         found: Any = self.context
         for part in name.split("."):
             found = found.get(part, {}) if isinstance(found, dict) else {}
-        return found if isinstance(found, str) else ""
+        return str(found) if isinstance(found, (str, int)) else ""
 
     def replaced(self, text: str) -> str:
         return EXPRESSION.sub(lambda match: self.value(match["name"]), str(text))
 
-    def use(self, action: str, given: dict[str, Any]) -> None:
+    def use(self, action: str, given: dict[str, Any]) -> bool:
         name = action.partition("@")[0]
-        assert name in {"actions/checkout", "actions/setup-python", UPLOAD}, f"the runner does not know {action}"
-        if name == "actions/checkout":
+        assert name in {CHECKOUT, PYTHON_SETUP, UPLOAD, DOWNLOAD}, f"the runner does not know {action}"
+        if name == CHECKOUT:
             self.check_out({key: self.replaced(value) for key, value in given.items()})
         if name == UPLOAD:
             self.upload(self.host.artifacts / given["name"], given["path"].split())
+        return name != DOWNLOAD or self.download(self.host.artifacts / given["name"])
+
+    def download(self, folder: Path) -> bool:
+        """Fetch what an earlier job kept; nothing kept is a failure."""
+        found = list(folder.iterdir()) if folder.is_dir() else []
+        for path in found:
+            (self.workspace / path.name).write_bytes(path.read_bytes())
+        return bool(found)
 
     def upload(self, folder: Path, paths: list[str]) -> None:
         """Keep what there is, in place of an earlier run's; files that are missing are a warning on GitHub, no failure."""

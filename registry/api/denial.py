@@ -40,7 +40,7 @@ class Denied(Refused):
         """As `--json` prints it."""
         told = [
             {"artifact": each.act.name, "version": each.act.version, "stage": each.act.stage, "act": each.act.kind}
-            | reason._asdict()
+            | {"by": list(each.act.principals), **reason._asdict()}
             for each in self.denials
             for reason in each.reasons
         ]

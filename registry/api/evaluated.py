@@ -19,7 +19,7 @@ from registry.api.serving import serve
 from registry.cache.files import VerifiedFile, using
 from registry.datatypes import UNSPECIFIED, DataType, Table, Tensor, Unspecified
 from registry.errors import RegistryError
-from registry.evaluation import Measured, Results, SliceScore, Timings, finite
+from registry.evaluation import Interval, Measured, Results, SliceScore, Timings, finite
 from registry.formats.unfit import DROP
 from registry.offline import offline
 from registry.suite import CLASSIFICATION, Suite, parse_suite
@@ -121,7 +121,7 @@ def _results(
     suite: Suite, models: tuple[Loaded, Loaded | None], frame: Any, request: Mapping[str, Any], step: Step
 ) -> Results:
     from registry.measures import fairness, slicing
-    from registry.measures.pairing import compare
+    from registry.measures.pairing import by_slice, compare
     from registry.measures.rows import array
     from registry.measures.scores import Answers, overall, scores
 
@@ -139,23 +139,23 @@ def _results(
         {metric.name: overall(each[metric.name], len(frame), metric) for metric in suite.metrics} for each in scored
     ]
     cut = list(slicing.cut(frame, suite.slices, where))
-    slices = [_slice(rows, scored) for rows in cut]
-    sliced = {each.column: slicing.labels(frame, each, where) for each in suite.slices}
+    pair, seed = (scored[0], scored[-1]), request["seed"]
+    gained = by_slice(suite, pair, cut, seed, step) if len(both) > 1 else [None] * len(cut)
+    slices = [_slice(rows, scored, each) for rows, each in zip(cut, gained, strict=True)]
+    sliced = {each.column: slicing.labels(frame, each, where) for each in suite.slices}, cut
     return Results(
         rows=len(frame),
         metrics={name: finite(value) for name, value in points[0].items()},
         slices=tuple(slices),
         worst=_worst(slices, suite.metrics[0].name, slicing.WORST),
         fairness=fairness.between(frame, target, both[0].main, suite.fairness, where) if suite.fairness else (),
-        comparison=compare(
-            suite, (both[0], both[1]), (scored[0], scored[1]), (points[0], points[1]), sliced, request["seed"], step
-        )
+        comparison=compare(suite, (both[0], both[1]), pair, (points[0], points[1]), sliced, seed, step)
         if len(both) > 1
         else None,
     )
 
 
-def _slice(rows: Any, scored: list[dict[str, Any]]) -> SliceScore:
+def _slice(rows: Any, scored: list[dict[str, Any]], differences: dict[str, Interval] | None) -> SliceScore:
     from registry.measures.scores import partly
 
     found = [{name: finite(partly(score, rows.numbers)) for name, score in each.items()} for each in scored]
@@ -165,6 +165,7 @@ def _slice(rows: Any, scored: list[dict[str, Any]]) -> SliceScore:
         rows=len(rows.numbers),
         candidate=found[0],
         current=found[1] if len(found) > 1 else None,
+        differences=differences,
     )
 
 

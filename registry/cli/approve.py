@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from registry.cli import options
+from registry.errors import Refused
+
+if TYPE_CHECKING:
+    from registry.api.approving import Approved
 
 
 def _about(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -63,14 +67,19 @@ def approve(
 
     chosen = tuple(each for each in (confirms or "").split(",") if each)
     run = None if environment is None else reviewed_run(environment, os.environ)
-    found = consider(name, version, stage, repo, words=Words(message, chosen, reference, run), push=push)
-    if not as_json:
-        click.echo("\n".join(considered(found.evidence, found.holder)))
-    done = sign(found)
+    try:
+        found = consider(name, version, stage, repo, words=Words(message, chosen, reference, run), push=push)
+        if not as_json:
+            click.echo("\n".join(considered(found.evidence, found.holder)))
+        done = sign(found)
+    except Refused as error:
+        _tell_refused(error, name, version, stage, repo)
+        raise
     if as_json:
         options.print_json(done.json())
     else:
         click.echo("\n".join(made(done)))
+    _tell(done, repo)
 
 
 @click.command()
@@ -89,6 +98,25 @@ def request(name: str, version: str, stage: str, message: str, push: bool, repo:
         options.print_json(done.json())
     else:
         click.echo("\n".join([*considered(done.note.evidence, done.holder), *made(done)]))
+    _tell(done, repo)
+
+
+def _tell(done: Approved, repo: str) -> None:
+    """Tell channels that ask for it, once others can see the tag."""
+    if done.pushed:
+        from registry.cli.notify import tell_by_itself
+        from registry.notifying.acts import of_approval
+
+        tell_by_itself(repo, lambda opened: [of_approval(done, opened)])
+
+
+def _tell_refused(error: Refused, name: str, version: str, stage: str, repo: str) -> None:
+    """The same of an approval that the policy refused."""
+    from registry.cli.notify import tell_by_itself
+    from registry.notifying.acts import of_refusal
+
+    reason = {"artifact": name, "version": version, "stage": stage, "act": "approve", "by": [], "id": error.reason}
+    tell_by_itself(repo, lambda opened: of_refusal({"reasons": [{**reason, "message": error.what}]}, opened))
 
 
 @click.command()

@@ -32,7 +32,7 @@ _DID = {
 
 
 def event_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Options of every command that makes events; what a policy refuses is printed as JSON too, where asked for."""
+    """Options of every command that makes events; what a policy refuses is printed as JSON and told, where asked."""
 
     @wraps(command)
     def told(*args: Any, **given: Any) -> Any:
@@ -40,9 +40,15 @@ def event_options(command: Callable[..., Any]) -> Callable[..., Any]:
             return command(*args, **given)
         except Refused as error:
             from registry.api.denial import Denied
+            from registry.notifying.acts import of_refusal
 
-            if given["as_json"] and isinstance(error, Denied):
-                options.print_json(error.json())
+            if isinstance(error, Denied):
+                from registry.cli.notify import tell_by_itself
+
+                said = error.json()
+                if given["as_json"]:
+                    options.print_json(said)
+                tell_by_itself(given["repo"], lambda opened: of_refusal(said, opened))
             raise
 
     wrapped: Callable[..., Any] = told

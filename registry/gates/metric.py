@@ -22,7 +22,7 @@ from registry.policygates import Metric
 from registry.suite import Suite
 
 if TYPE_CHECKING:
-    from registry.evaluation import Evaluation
+    from registry.evaluation import Evaluation, Judged
 
 _MISSING = "missing"
 
@@ -92,12 +92,13 @@ def _of_suite(gate: Metric, case: Case, suite: Suite, sha256: str, path: str) ->
             message = f"{where}: there is no report on {held} to compare with"
             yield failed(gate, case, message, f"{told}, and commit the report", place)
             continue
+        between = _between(gate, case, report)
         bad = list(limits.broken(gate, value, current))
         for each in bad:
-            yield failed(gate, case, f"{where} {each}", "choose a version that keeps the limit", place)
+            yield failed(gate, case, f"{where} {each}{between}", "choose a version that keeps the limit", place)
         if not bad:
             than = f", {case.stage} {', '.join(f'{each}' for each in dict.fromkeys(current))}" if current else ""
-            yield passed(gate, case, f"{where} is {value}{than}")
+            yield passed(gate, case, f"{where} is {value}{than}{between}")
 
 
 def _current(gate: Metric, case: Case, suite: Suite, sha256: str, report: Evaluation) -> Iterator[Any]:
@@ -105,17 +106,31 @@ def _current(gate: Metric, case: Case, suite: Suite, sha256: str, report: Evalua
     holder = case.holder
     if gate.tolerance is None or holder is None or holder.bytes is None:
         return
-    told = report.current
-    if (
-        told is not None
-        and report.results.comparison
-        and reports.is_of(holder.bytes, told.metafile, dict(told.artifacts))
-    ):
+    if report.results.comparison is not None and _held(case, report.current):
         value = _value(report.results.comparison.metrics, gate, report, "current")
         yield None if value is _MISSING else value
     for _, other in reports.of(case, suite, sha256, holder.bytes).counting:
         value = _value(other.results.metrics, gate, other, "candidate")
         yield None if value is _MISSING else value
+
+
+def _between(gate: Metric, case: Case, report: Evaluation) -> str:
+    """The interval of a slice's difference to what the stage holds, where the report has one: told, and no limit."""
+    told, compared = report.current, report.results.comparison
+    if gate.slice is None or compared is None or not _held(case, told):
+        return ""
+    column, _, label = gate.slice.partition("=")
+    found = [each.differences for each in report.results.slices if (each.column, each.value) == (column, label)]
+    gained = (found[0] or {}).get(gate.name) if len(found) == 1 else None
+    if gained is None or gained.low is None or gained.high is None:
+        return ""
+    return f" ({compared.confidence:.0%} interval of the difference: {gained.low:.4g} to {gained.high:.4g})"
+
+
+def _held(case: Case, told: Judged | None) -> bool:
+    """Whether a report's current model is what the stage holds."""
+    held = case.holder.bytes if case.holder is not None else None
+    return told is not None and held is not None and reports.is_of(held, told.metafile, dict(told.artifacts))
 
 
 def _value(metrics: Any, gate: Metric, report: Evaluation, whose: str) -> Any:

@@ -2,22 +2,28 @@
 
 - Intervals: percentile bootstrap over rows (Efron and Tibshirani, 1993), both models on each resample. The generator
   (numpy's PCG64) is seeded by the digests of the inputs, so the same inputs give the same intervals.
+- Those of a slice are drawn from its own rows, each slice by a generator of its own. Together they ask the metrics as
+  often as the whole data does: the more slices, the fewer resamples of each, but `LEAST` at least. A slice of fewer
+  than `FEWEST` rows has none, nor has one after the first `MOST`.
 - Classification: McNemar's exact test (Dietterich, 1998, https://doi.org/10.1162/089976698300017197), the binomial test
   of the rows that only one of the two answers right. Regression: Wilcoxon's signed-rank test of absolute errors.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from registry.evaluation import Comparison, Interval, Miss, finite
 from registry.measures.rows import plain
 from registry.measures.scores import Answers, Score, partly
+from registry.measures.slicing import Rows
 from registry.suite import CLASSIFICATION, Suite
 
 SHOWN = 10
 """Rows that are shown of those the candidate answers worse."""
+LEAST, FEWEST, MOST = 100, 10, 50
+"""Resamples of a slice, rows of a slice that is resampled, and slices that are."""
 
 Step = Callable[[int, int, str], None]
 
@@ -27,11 +33,14 @@ def compare(
     answers: tuple[Answers, Answers],
     scored: tuple[Mapping[str, Score], Mapping[str, Score]],
     points: tuple[Mapping[str, float], Mapping[str, float]],
-    sliced: Mapping[str, Any],
+    sliced: tuple[Mapping[str, Any], Sequence[Rows]],
     seed: int,
     step: Step,
 ) -> Comparison:
-    """Compare candidate and current, each first and second of a pair; `sliced` names each row's slice by column."""
+    """Compare candidate and current, first and second of each pair; `sliced`: each row's slice by column; all slices.
+
+    The slices' own intervals are those of `by_slice`.
+    """
     candidate, current = answers
     worse, better, test, p_value = _tested(suite, candidate, current)
     draws = _resampled(suite, scored, len(candidate.target), seed, step)
@@ -47,8 +56,36 @@ def compare(
         p_value=p_value,
         better=better,
         worse=len(worse),
-        misses=tuple(_miss(int(row), candidate, current, sliced) for row in worse[:SHOWN]),
+        misses=tuple(_miss(int(row), candidate, current, sliced[0]) for row in worse[:SHOWN]),
+        slice_resamples=slice_resamples(suite.resamples, sliced[1]),
     )
+
+
+def slice_resamples(resamples: int, slices: Sequence[Rows]) -> int:
+    """How often each of these slices is resampled."""
+    counted = sum(len(each.numbers) >= FEWEST for each in slices[:MOST])
+    return min(resamples, max(LEAST, resamples // max(1, counted)))
+
+
+def by_slice(
+    suite: Suite, scored: tuple[Mapping[str, Score], Mapping[str, Score]], slices: Sequence[Rows], seed: int, step: Step
+) -> list[dict[str, Interval] | None]:
+    """How much better the candidate is on each slice."""
+    import numpy as np
+
+    draws = slice_resamples(suite.resamples, slices)
+    found: list[dict[str, Interval] | None] = []
+    for place, each in enumerate(slices):
+        step(place, len(slices), "slices")
+        rows = each.numbers
+        if len(rows) < FEWEST or place >= MOST:
+            found.append(None)
+            continue
+        generator = np.random.default_rng([seed, place])
+        drawn = _drawn(scored, (rows[generator.integers(0, len(rows), len(rows))] for _ in range(draws)))
+        points = _drawn(scored, [rows])
+        found.append({name: _interval(points[name][0], drawn[name], suite.confidence) for name in drawn})
+    return found
 
 
 def _resampled(
@@ -57,12 +94,21 @@ def _resampled(
     import numpy as np
 
     generator = np.random.default_rng(seed)
+
+    def resamples() -> Iterator[Any]:
+        for done in range(suite.resamples):
+            yield generator.integers(0, rows, rows)
+            step(done + 1, suite.resamples, "resamples")
+
+    return _drawn(scored, resamples())
+
+
+def _drawn(scored: tuple[Mapping[str, Score], Mapping[str, Score]], resamples: Iterable[Any]) -> dict[str, list[float]]:
+    """Candidate minus current by each metric, on each resample."""
     found: dict[str, list[float]] = {name: [] for name in scored[0]}
-    for done in range(suite.resamples):
-        numbers = generator.integers(0, rows, rows)
+    for numbers in resamples:
         for name, drawn in found.items():
             drawn.append(partly(scored[0][name], numbers) - partly(scored[1][name], numbers))
-        step(done + 1, suite.resamples, "resamples")
     return found
 
 

@@ -112,8 +112,8 @@ def notice(
         tag=event.ref,
         commit=event.commit,
         message=_words(event.message),
-        metrics=_metrics(metrics, event.artifact, version, held.label if held else None),
-        links=_links(address, event.commit, held.commit if held else None),
+        metrics=measured(metrics, event.artifact, version, held.label if held else None),
+        links=links(address, event.commit, held.commit if held else None),
         reasons=tuple(f"{key}: {lines[key]}" for key in _REASONS if key in lines),
         principal=principal,
     )
@@ -133,7 +133,8 @@ def _words(message: str) -> str:
     return text.rpartition("\n\n")[0].strip() if trailers(message) else text
 
 
-def _metrics(ask: Metrics | None, model: str, version: str | None, before: str | None) -> Mapping[str, Change] | None:
+def measured(ask: Metrics | None, model: str, version: str | None, before: str | None) -> Mapping[str, Change] | None:
+    """What is known of a version's metrics; nothing where that cannot be read."""
     if ask is None or version is None:
         return None
     with suppress(RegistryError):  # a message without metrics is better than none
@@ -141,7 +142,8 @@ def _metrics(ask: Metrics | None, model: str, version: str | None, before: str |
     return None
 
 
-def _links(address: str, commit: str, before: str | None) -> dict[str, str]:
+def links(address: str, commit: str, before: str | None) -> dict[str, str]:
+    """Pages of the host: the commit, what changed since another, and the run of the workflow that this is."""
     found = commit_pages(address, commit, before)
     page = "{GITHUB_SERVER_URL}/{GITHUB_REPOSITORY}/actions/runs/{GITHUB_RUN_ID}"
     if os.environ.get("GITHUB_ACTIONS") == "true":

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 from os import PathLike
 
+from registry.api.deltas import metrics_between
 from registry.api.governing import current_policy
 from registry.api.project import Project, open_project
 from registry.channels import Channel
@@ -33,7 +34,8 @@ def notify(
 
     What could not be sent is a `Delivery` with its reason, no error: an event never fails because of a message. Raises
     `NotFound` for a tag, time or channel that is not there, and `Refused` (`policy-valid`). `metrics` gives those of a
-    version and of the one before; secrets are read from `environ`, by default the process's.
+    version and of the one before, by default from reports and birth certificates; secrets are read from `environ`, by
+    default the process's.
     """
     opened = open_project(project)
     opened.refresh_head()
@@ -43,7 +45,8 @@ def notify(
     elif not channels:
         return []
     else:
-        told = [*of_tags(tags, opened, metrics), *(happened(since, opened, metrics) if since is not None else [])]
+        ask = metrics or (lambda *asked: metrics_between(opened, *asked))
+        told = [*of_tags(tags, opened, ask), *(happened(since, opened, ask) if since is not None else [])]
         told = [*{each.id: each for each in [*told, *notices]}.values()]
     return preview(told, channels) if dry_run else send(told, channels, environ)
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from registry.comparison import Comparison, Contract, Measure, Side
+from registry.plural import plural
 from registry.render.interface import diff_as_text
 from registry.render.line import one_line
 from registry.render.table import table
-from registry.reportdiff import ALONE, APART, PAIRED, SIDE_BY_SIDE, Judgement, Score
+from registry.reportdiff import ALONE, APART, PAIRED, SIDE_BY_SIDE, Judgement, Score, Slice
 
 SHORT = 6
 """Rows of a section in the short form."""
@@ -71,6 +72,11 @@ def title(found: Comparison) -> str:
 def called(side: Side) -> str:
     """A side as a person calls it."""
     return f"{side.label} ({side.version})" if side.version and side.version != side.label else side.label
+
+
+def judged(judgement: Judgement, word: str = "suite") -> str:
+    """The suite of a judgement, and on how many rows."""
+    return f"{word} {judgement.suite}, {plural(judgement.rows, 'row')}"
 
 
 def asked(contract: Contract) -> str:
@@ -170,13 +176,14 @@ def _some(lines: Sequence[str], *, short: bool) -> list[str]:
 
 
 def _suite(each: Judgement, *, short: bool) -> Iterator[str]:
-    yield one_line(f"suite {each.suite}, {each.rows} rows")
+    yield one_line(judged(each))
     shown = score_rows(each)[: SHORT if short else None]
     yield table(shown)
     yield trial(each)
     if each.slices and not short:
         yield ""
         yield table(slice_rows(each))
+        yield from filter(None, [slices_told(each)])
     yield ""
 
 
@@ -187,10 +194,26 @@ def slice_rows(judgement: Judgement) -> list[dict[str, str]]:
         {
             "slice": f"{each.column}={each.value}",
             "rows": str(each.rows),
-            **{name: f"{number(each.before.get(name))} → {number(each.after.get(name))}" for name in names},
+            **{name: _stepped(each, name) for name in names},
         }
         for each in judgement.slices
     ]
+
+
+def _stepped(part: Slice, name: str) -> str:
+    interval = part.interval(name)
+    between = f" ({number(interval[0])} to {number(interval[1])})" if interval else ""
+    return f"{number(part.before.get(name))} → {number(part.after.get(name))}{between}"
+
+
+def slices_told(judgement: Judgement) -> str:
+    """What stands in brackets behind the numbers of slices; empty where nothing does."""
+    if judgement.trial is None or judgement.slice_resamples is None:
+        return ""
+    return (
+        f"in brackets: {judgement.trial.confidence:.0%} interval of the slice's difference, "
+        f"{plural(judgement.slice_resamples, 'resample')}"
+    )
 
 
 def _side(side: Side) -> dict[str, Any]:
@@ -209,13 +232,15 @@ def _judgement(each: Judgement) -> dict[str, Any]:
         "kind": each.kind,
         "rows": each.rows,
         "metrics": [_score(score) for score in each.scores],
-        "slices": [{**part._asdict(), **_plain(before=part.before, after=part.after)} for part in each.slices],
+        "slices": [_part(part) for part in each.slices],
+        "slice_resamples": each.slice_resamples,
         "test": each.trial._asdict() if each.trial else None,
     }
 
 
-def _plain(**values: Mapping[str, float | None]) -> dict[str, Any]:
-    return {key: dict(value) for key, value in values.items()}
+def _part(part: Slice) -> dict[str, Any]:
+    intervals = {name: {"low": low, "high": high} for name, (low, high) in part.intervals.items()}
+    return {**part._asdict(), "before": dict(part.before), "after": dict(part.after), "intervals": intervals}
 
 
 def _score(score: Score) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import TypeVar
 from registry.api.comparing import Series
 from registry.comparison import Comparison
 from registry.errors import RegistryError
-from registry.render.comparison import asked, rows, score_rows, slice_rows, title, trial
+from registry.render.comparison import asked, judged, rows, score_rows, slice_rows, slices_told, title, trial
 from registry.render.page import READING, page
 from registry.render.plots import by_metric, by_slice, over_versions
 
@@ -73,11 +73,13 @@ def _comparison(found: Comparison, plots: _Plots) -> Iterator[str]:
         )
         yield f"<p>{escape(asked(found.interface))}</p>"
     for each in found.evaluations:
-        yield f"<h2>{escape(f'Suite {each.suite}, {each.rows} rows')}</h2>"
+        yield f"<h2>{escape(judged(each, 'Suite'))}</h2>"
         yield from _dicts(score_rows(each))
         yield f"<p>{escape(trial(each))}</p>"
         yield from plots.of(by_metric, each)
         yield from _dicts(slice_rows(each))
+        if bands := slices_told(each):
+            yield f"<p>{escape(bands)}</p>"
         yield from plots.of(by_slice, each)
     if found.empty:
         yield "<p>No differences.</p>"

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from registry.api.candidates import Candidate
 from registry.comparison import Comparison
-from registry.render.comparison import asked, rows, score_rows, slice_rows, title, trial
+from registry.render.comparison import asked, judged, rows, score_rows, slice_rows, slices_told, title, trial
 from registry.render.evaluation import as_markdown as report_as_markdown
 from registry.render.markdown import LONGEST, escaped, table
 
@@ -60,10 +60,12 @@ def _comparison(found: Comparison, *, suites: bool = True) -> Iterator[str]:
     if found.interface is not None:
         yield from _interface(found)
     for each in found.evaluations if suites else ():
-        yield from (f"#### {escaped(f'suite {each.suite}, {each.rows} rows')}", "")
+        yield from (f"#### {escaped(judged(each))}", "")
         shown = [{key: value or "-" for key, value in row.items()} for row in score_rows(each)]
         yield from _table(shown)
         yield from (escaped(trial(each)), "", *_table(slice_rows(each)))
+        if told := slices_told(each):
+            yield from (escaped(told), "")
     if found.empty:
         yield from ("No differences.", "")
     for missing in found.missing:

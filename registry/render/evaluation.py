@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from registry.evaluation import Comparison, Evaluation, Judged, SliceScore
+from registry.plural import plural
 from registry.render.markdown import escaped, table
 
 _MOST = 60
@@ -20,6 +21,12 @@ def as_markdown(report: Evaluation) -> str:
     if results.slices:
         lines += ["", f"Worst slices: {escaped(', '.join(results.worst)) or 'none'}", ""]
         lines += _slices(results.slices)
+        if compared is not None and compared.slice_resamples and any(each.differences for each in results.slices):
+            drawn = plural(compared.slice_resamples, "resample")
+            lines += [
+                "",
+                escaped(f"Behind `;`: {compared.confidence:.0%} interval of the slice's difference, {drawn}."),
+            ]
     if results.fairness:
         names = list(results.fairness[0].measures)
         rows = (
@@ -69,7 +76,9 @@ def _slices(slices: tuple[SliceScore, ...]) -> Iterator[str]:
 
 def _pairs(each: SliceScore, names: Iterable[str]) -> Iterator[str]:
     for name in names:
-        was = "" if each.current is None else f" (was {_number(each.current.get(name))})"
+        gained = (each.differences or {}).get(name)
+        between = f"; {_number(gained.low)} to {_number(gained.high)}" if gained else ""
+        was = "" if each.current is None else f" (was {_number(each.current.get(name))}{between})"
         yield f"{_number(each.candidate.get(name))}{was}"
 
 
@@ -119,7 +128,7 @@ def _trial(compared: Comparison) -> str:
 def _inputs(report: Evaluation) -> str:
     inputs = report.inputs
     digests = f"SHA-256 {inputs.data_sha256[:12]}…; suite {inputs.suite_sha256[:12]}…"
-    return f"{report.results.rows} rows of {inputs.data}, {digests}"
+    return f"{plural(report.results.rows, 'row')} of {inputs.data}, {digests}"
 
 
 def _number(value: float | None) -> str:

@@ -24,7 +24,7 @@ MOST_SERIES, MOST_VERSIONS, MOST_SLICES, MOST_METRICS = 12, 50, 40, 3
 _LONGEST = 40
 _LARGEST = 1e100
 """Numbers beyond are not drawn: the width of an axis must be a number too."""
-_BEFORE, _AFTER, _LINE = "#8a8f98", "#0b62c4", "#1b1f24"
+_BEFORE, _AFTER, _LINE, _BAND = "#8a8f98", "#0b62c4", "#1b1f24", "#bcd6f2"
 _SETTINGS = {"svg.hashsalt": "registry", "svg.fonttype": "path", "text.parse_math": False, "font.size": 9}
 
 
@@ -60,7 +60,7 @@ def by_metric(judgement: Judgement) -> str:
 
 
 def by_slice(judgement: Judgement) -> str:
-    """Both models on each slice, a panel for each of the first metrics."""
+    """Both models on each slice, a panel for each of the first metrics; a band where the second may well be."""
     names = [each.name for each in judgement.scores][:MOST_METRICS]
     shown = judgement.slices[:MOST_SLICES]
 
@@ -68,6 +68,7 @@ def by_slice(judgement: Judgement) -> str:
         for panel, name in zip(_grid(figure, len(names), columns=1), names, strict=False):
             for place, each in enumerate(shown):
                 was, now = each.before.get(name), each.after.get(name)
+                _band(panel, place, was, each.interval(name))
                 if _drawable(was) and _drawable(now):
                     panel.plot([was, now], [place, place], color=_LINE, linewidth=0.8)
                 for value, color in ((was, _BEFORE), (now, _AFTER)):
@@ -76,9 +77,16 @@ def by_slice(judgement: Judgement) -> str:
             labels = [f"{_safe(f'{each.column}={each.value}')} ({each.rows})" for each in shown]
             panel.set_yticks(range(len(shown)), labels)
             panel.set_ylim(len(shown) - 0.5, -0.5)
-            panel.set_title(f"{_safe(name)} by slice: grey before, blue after")
+            bands = ", band: its interval" if any(each.interval(name) for each in shown) else ""
+            panel.set_title(f"{_safe(name)} by slice: grey before, blue after{bands}")
 
     return _svg(draw, (1.2 + 0.25 * len(shown)) * len(names)) if shown and names else ""
+
+
+def _band(panel: Any, place: int, was: float | None, interval: tuple[float, float] | None) -> None:
+    """The interval of a difference, laid from where the first model is."""
+    if was is not None and interval is not None and all(map(_drawable, (was, *interval))):
+        panel.plot([was + each for each in interval], [place, place], color=_BAND, linewidth=5, solid_capstyle="butt")
 
 
 def _grid(figure: Figure, count: int, columns: int = 2) -> list[Any]:
