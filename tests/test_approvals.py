@@ -100,7 +100,7 @@ def test_two_approvals_with_what_the_stage_asks_for_make_a_version_ready(repo: R
     ]
     assert counted(repo) == [mail("bob"), mail("eve")]
 
-    repo.tag("m#prod#1", message="to prod\n\nVersion: v1.0.0\n", time=int(time.time()) + 5)
+    repo.tag("m#prod#1", message=f"to prod\n\nVersion: v1.0.0\nEvidence: {digest}\n", time=int(time.time()) + 5)
     repo.commit({REPORT: report()})
     assert question(repo)["status"] == "done", "what comes after the decision does not undo it"
     said = registry_here(repo.path, "approvals").stdout
@@ -425,14 +425,18 @@ def test_names_that_are_no_numbers_are_findings(repo: Repo) -> None:
 def test_without_signers_nobody_approved(repo: Repo) -> None:
     sign_tag(acts(repo, "eve"), ref_of(repo), message_of(repo))
     repo.commit({"allowed_signers": None})
+    told = question(repo)
+    assert (told["status"], [each["counts"] for each in told["approvals"]]) == ("void", [False])
+    assert "not registered as the policy asks" in told["why"][0]
+    repo.commit({"policy.yaml": POLICY.replace("register: [makers]\n", "")})
     assert counted(repo) == []
     assert "there is no allowed_signers" in faults(repo)[ref_of(repo)][1]
 
 
-def test_an_unsigned_registration_leaves_the_author_unknown_where_makers_must_sign(repo: Repo) -> None:
+def test_a_version_that_nobody_may_have_registered_is_not_approved(repo: Repo) -> None:
     repo.git("tag", "-d", "m@v1.0.0")
     repo.tag("m@v1.0.0", message="Registering\n\nVersion: v1.0.0\n", tagger="Mallory <mallory@example.org>")
-    assert "author-unknown" in approve(repo, "eve").stderr
+    assert "not registered as the policy asks: tag 'm@v1.0.0' by Mallory" in approve(repo, "eve").stderr
 
 
 # --- reviewers of an environment on GitHub

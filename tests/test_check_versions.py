@@ -10,6 +10,7 @@ from threading import Event
 from typing import Any
 
 import pytest
+from attacked import sign_tag, signers
 from lab import Lab, Repo
 from linked import link_text, make_registry, make_source, saved, served
 from workflows import Host
@@ -170,6 +171,43 @@ def test_each_stage_is_compared_with_what_it_holds(reg: Repo, source: Repo) -> N
     assert all(each.endswith("breaks callers of v1.2.3 (in stage prod)") for each in said)
     reg.tag("m#prod#2", "m@v2.0.0^{}")
     assert check(reg.path) == Report([], 1, [])
+
+
+def test_tags_that_nobody_accepted_hide_no_breaking_change(reg: Repo, source: Repo) -> None:
+    """Somebody without a role registers what breaks, and puts it into prod; the change weakens the policy too."""
+    asked = "roles: {release: [bo@example.org]}\nregister: [release]\nstages: {prod: {assign: [release]}}\n"
+    reg.git("switch", "--quiet", "main")
+    reg.commit({"policy.yaml": f"format: 1\nversion: 1\n{asked}", "allowed_signers": signers()})
+    sign_tag(reg, "m@v1.2.4", "bo")
+    sign_tag(reg, "m#prod#1", "bo", "HEAD", "Version: v1.2.4")
+    reg.git("switch", "--quiet", "--force-create", "change")
+    link(reg, source, BROKEN)
+    reg.tag("m@v2.0.0")
+    reg.tag("m#prod#2", message="promote\n\nVersion: v2.0.0")
+    report = judged(reg)
+    assert {f.message for f in report.findings if f.id == "interface-compatible"} == {
+        f"{each.removeprefix('breaking: ')}: breaks callers of v1.2.4 (in stage prod, latest release)"
+        for each in (GONE, COME)
+    }
+    (said,) = notes(report)
+    assert said.startswith("next version at least v2.0.1 (patch): since v1.2.4 breaking"), (
+        "v2.0.0 is given out nonetheless"
+    )
+    reg.commit({"policy.yaml": "format: 1\nversion: 2\nstages: {prod: {}}\n"})
+    assert [f for f in check(reg.path, base="main").findings if f.id == "interface-compatible"] == report.findings
+    assert check(reg.path, head="HEAD").notes == [], "by that policy it is what prod holds"
+
+
+def test_a_stage_without_an_answer_is_told_and_never_passes(reg: Repo, source: Repo) -> None:
+    reg.git("switch", "--quiet", "main")
+    reg.commit({"policy.yaml": "format: 1\nversion: 1\nstages: {prod: {ledger: true}}\n"})
+    reg.tag("m#prod#1")
+    reg.git("switch", "--quiet", "--force-create", "change")
+    link(reg, source, BROKEN)
+    found = [f for f in judged(reg).findings if f.severity == SKIP]
+    assert [(f.id, "it is not known what stage prod holds: " in f.message) for f in found] == [
+        ("interface-compatible", True)
+    ]
 
 
 def test_a_stage_that_holds_a_commit_without_a_version_counts(lab: Lab, source: Repo) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from attacked import PEOPLE, sign_tag, signers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from inprocess import registry_here
@@ -24,6 +25,7 @@ from tracking_http import serve_tracking
 
 import registry
 from registry import NotFound
+from registry.api.adopting import adopt
 from registry.api.evaluated import measured
 from registry.api.gating import Gated, run_gates
 from registry.api.project import open_project
@@ -133,6 +135,39 @@ def test_a_tolerance_compares_with_what_the_stage_holds_now(reg: Repo) -> None:
     assert only(reg, metric(tolerance=0), version="v2.0.0")[0], "no worse than itself"
     assert only(reg, metric(tolerance=0), version="v1.0.0", options={"holds": "v1.0.0"})[0], "as the caller knows it"
     assert only(reg, metric(tolerance=0), version="v1.0.0", options={"holds": None})[0], "an empty stage"
+
+
+def test_an_assignment_that_nobody_accepted_lowers_no_limit_and_is_no_time_of_holding(reg: Repo) -> None:
+    """Somebody without a role puts the worse model into prod, and into staging long ago, so that it would pass."""
+    held = {"held": {"stage": "staging", "minimum": "1m"}}
+    stages = {"staging": {"assign": ["release"]}, "prod": {"assign": ["release"], "gates": [metric(tolerance=0), held]}}
+    policy = {"format": 1, "version": 1, "roles": {"release": [PEOPLE["bo"]]}, "stages": stages}
+    reg.commit({"policy.yaml": json.dumps(policy), "allowed_signers": signers()})
+    sign_tag(reg, "m#staging#2", "bo", "m@v2.0.0^{commit}", "Version: v2.0.0")
+    reg.lab.tick(60)
+    sign_tag(reg, "m#prod#3", "bo", "m@v2.0.0^{commit}", "Version: v2.0.0")
+    reg.tag("m#prod#4", "m@v1.0.0^{commit}")
+    reg.tag("m#staging#5", "m@v1.0.0^{commit}")
+    found = registry.check_gates("m", "v1.0.0", "prod", reg.path)
+    assert [each.passed for each in found.results] == [False, False]
+    assert "worse than the stage's" in found.results[0].message
+    assert found.results[1].message == "held for 0s"
+    with pytest.raises(registry.Refused) as refused:
+        registry.assign("m", stage="prod", version="v1.0.0", project=reg.path)
+    assert "worse than the stage's" in refused.value.what
+    sign_tag(reg, "m#staging#6", "bo", "m@v1.0.0^{commit}", "Version: v1.0.0")
+    assert registry.check_gates("m", "v1.0.0", "prod", reg.path).results[1].passed, "who may is believed"
+
+
+def test_a_stage_without_an_answer_is_nothing_to_be_better_than(reg: Repo) -> None:
+    stages = {"prod": {"ledger": True, "gates": [metric(tolerance=0), metric(at_least=0)]}}
+    reg.commit({"policy.yaml": json.dumps({"format": 1, "version": 1, "stages": stages})})
+    adopt(reg.path)
+    assert registry.check_gates("m", "v2.0.0", "prod", reg.path).passed
+    reg.git("tag", "-d", "m#prod#1")
+    found = registry.check_gates("m", "v1.0.0", "prod", reg.path)
+    assert [each.passed for each in found.results] == [False, True]
+    assert "it is not known what prod holds: " in found.results[0].message
 
 
 def test_only_reports_on_the_same_suite_and_data_are_compared(reg: Repo) -> None:

@@ -216,9 +216,13 @@ def test_simulate_knows_where_a_version_was(governed: Repo) -> None:
     back = ("--stage", "prod", "--kind", "rollback", "--as", "eve@example.org")
     assert [each["id"] for each in simulated(governed, *back)["reasons"]] == ["not-held-before"]
     governed.tag("m#prod#2", "m@v1.0.0^{commit}")
-    governed.tag("m#prod#3", "m@v1.1.0^{commit}")
+    assert not simulated(governed, *back)["allowed"], "no role, no approval: it is in no stage"
+    open_to_all = "stages: {staging: {}, prod: {after: [staging], rollback: [owners]}}\n"
+    governed.commit({"policy.yaml": HEAD.replace("version: 1", "version: 2") + ROLES + open_to_all})
+    governed.tag("m#staging#3", "m@v1.1.0^{commit}")
+    governed.tag("m#prod#4", "m@v1.1.0^{commit}")
     assert simulated(governed, *back)["allowed"]
-    assert [each["stage"] for each in simulated(governed, *back)["history"]] == ["prod", "staging"]
+    assert [each["stage"] for each in simulated(governed, *back)["history"]] == ["staging", "prod"]
 
 
 def test_simulate_knows_a_version_that_was_deregistered_or_never_registered(governed: Repo) -> None:

@@ -15,6 +15,7 @@ import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from registry.api.rules import Rules, read_rules
@@ -65,10 +66,10 @@ class Accepted:
         """Events that count for nothing, by tag."""
         return self.weighed.rejected if self.weighed else {}
 
-    @property
-    def course(self) -> Artifact:
-        """With every accepted event: a stage that asks for the ledger answers by its newest entry alone."""
-        return fold_artifact(self.artifact.name, list(self.weighed.accepted)) if self.weighed else self.artifact
+    @cached_property
+    def history(self) -> Artifact:
+        """All accepted events, those too that came before what the ledger has as the newest of a stage."""
+        return self.artifact if self.weighed is None else fold_artifact(self.artifact.name, list(self.weighed.kept))
 
     @property
     def facts(self) -> Facts:

@@ -18,9 +18,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from registry.api.accepting import accept_any
 from registry.api.authorship import Authorship, authorship, reviewer
-from registry.api.evidencing import version_of
-from registry.api.project import Project, artifact_here
+from registry.api.project import Project
 from registry.api.signatures import read_signers, verdicts
 from registry.approval import APPROVAL, KINDS, Note, Run, parse_note, prefix
 from registry.evidence import Evidence
@@ -103,9 +103,9 @@ def weighed(project: Project, evidence: Evidence, policy: Policy, *, at: int | N
     notes = read_notes(project, APPROVAL, evidence.digest)
     if not notes.good and not notes.bad:
         return ()
-    version = version_of(project, artifact_here(project, evidence.name).artifact, evidence.version)
+    version = accept_any(project, evidence.name).artifact.versions.get(evidence.version)
     signers = read_signers(project)
-    author = authorship(project, version, policy, signers, at)
+    author = Authorship() if version is None else authorship(project, version, policy, signers, at)
     return (*weigh(project, notes.good, policy, signers, author, at), *map(malformed, notes.bad))
 
 

@@ -39,6 +39,8 @@ class Scope:
     change: Change | None = None
     before: Listing | None = None
     """Of a change: the registry at its base."""
+    base: str | None = None
+    """Of a change: the commit it is based on."""
 
     def subjects(self) -> Iterator[Subject]:
         """The links to judge."""
@@ -90,6 +92,7 @@ def _between(project: Project, base: str, head: str) -> Scope:
             paths, tuple(sorted(filter(None, touched))), known, governed=before.policy is not None, policy=after.policy
         ),
         before,
+        base,
     )
 
 

@@ -82,7 +82,7 @@ def check(
             from registry.checks.builtin import LINK_CHECKS
             from registry.checks.custom import from_files, from_packages
 
-            Recall(opened, subjects, lambda: [each.result() for each in asked.values()]).attach()
+            Recall(opened, subjects, lambda: [each.result() for each in asked.values()], judged.base).attach()
             own = [*from_packages(), *from_files(judged.scripts, run=custom)]
             builtin = catalogue()  # of which no other takes an id
             every = [*LINK_CHECKS, *(each for each in own if each.id not in builtin)]

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from os import PathLike
 from typing import NamedTuple
 
+from registry.api.accepting import accept
 from registry.api.approvals import approvals_for, bring_notes
 from registry.api.authorship import Authorship, authorship
-from registry.api.evidencing import evidence_at, version_of
-from registry.api.governing import current_policy
-from registry.api.project import Project, artifact_here, open_project
+from registry.api.evidencing import evidence_at, require_registered
+from registry.api.project import Project, open_project
 from registry.api.recording import REMOTE
 from registry.api.signatures import read_signers
 from registry.api.simulating import facts
@@ -73,18 +73,18 @@ def look(
     opened = open_project(project)
     push = push or opened.mirror is not None
     _bring_tags(opened, name, push=push)
-    artifact = artifact_here(opened, name).artifact
-    policy = current_policy(opened)
-    found = version_of(opened, artifact, version)
+    accepted = accept(opened, name)
+    policy = accepted.rules.policy
+    found = require_registered(accepted, version)
     evidence = evidence_at(opened, name, found.label, found.commit, stage, policy)
     bring(opened, kind, evidence.digest, push=push)
     signers = read_signers(opened)
     author = authorship(opened, found, policy, signers)
     nonce, text = secrets.token_hex(8), said.message.strip()
     words = Said(kind, text, evidence, policy.version, nonce, said.confirms, said.reference, said.run)
-    holder = artifact.holder(stage)
+    holder = accepted.artifact.holder(stage)
     act = replace(
-        facts(artifact, found.label, "approve", stage, int(time.time())),
+        facts(accepted, found.label, "approve", stage, int(time.time())),
         principals=(email_of(opened),),
         authors=author.principals,
         signature=VALID,

@@ -1,9 +1,12 @@
-"""The versions that a registry's tags name, brought for the checks that compare a link with them.
+"""The versions that a registry's accepted tags name, brought for the checks that compare a link with them.
 
 Nothing is read until a check asks. Then all is read at once for all links that are judged: the tags in one scan, the
 earlier links from the registry's objects, and each source is asked once for all their metafiles, by their pinned blobs.
 A metafile is parsed only where it has the SHA-256 that the earlier link pins; what cannot be had has an error in its
 place. A link that stands there as it is judged, or pins the same metafile, needs nothing.
+
+Which tags are accepted is for the policy of the default branch, of a change that of its base: none chooses by its own
+policy what it is compared with.
 """
 
 from __future__ import annotations
@@ -27,13 +30,15 @@ from registry.git.process import run
 from registry.interface import Interface
 from registry.linkfile import Link, parse_link
 from registry.names import link_paths
-from registry.state import Artifact, fold_artifact
+from registry.state import Artifact, fold, fold_artifact
 from registry.stores import source_of
 from registry.strictyaml import LIMIT
 from registry.tags import Event, TagName, parse_name
 
 if TYPE_CHECKING:
     from registry.api.resolving import Resolved
+    from registry.api.rules import Rules
+    from registry.git.tagscan import Scan
 
 _WORKERS = 8
 
@@ -64,11 +69,16 @@ class Recall:
     """Answers what the tags say of the artifacts of some links; called by the checks, from several threads."""
 
     def __init__(
-        self, project: Project, subjects: Iterable[Subject], wait: Callable[[], object] = lambda: None
+        self,
+        project: Project,
+        subjects: Iterable[Subject],
+        wait: Callable[[], object] = lambda: None,
+        base: str | None = None,
     ) -> None:
-        """`wait` returns once the sources of all these links were asked."""
+        """`wait` returns once the sources of all these links were asked; `base` is the commit a change is based on."""
         self._project = project
         self._wait = wait
+        self._base = base
         self._subjects = [each for each in subjects if each.name is not None]
         self._lock = threading.Lock()
         self._known: Mapping[str, Past] | RegistryError | None = None
@@ -93,33 +103,55 @@ class Recall:
     def _read(self) -> dict[str, Past]:
         self._wait()
         names = {each.name or "" for each in self._subjects}
-        events, tops = self._tags(names)
-        artifacts = {name: fold_artifact(name, events[name]) for name in names}
+        rules = self._rules()
+        scan, tops = self._tags(names, ledger=rules is not None and rules.needs_ledger)
+        artifacts, unclear = self._state(names, rules, scan)
         wanted = {each.file.path: _versions(artifacts[each.name or ""]) for each in self._subjects}
         links = self._links(wanted)
         brought = _bring_all(self._needed(wanted, links))
         found = {}
         for each in self._subjects:
             versions = (_earlier(each, version, links, brought) for version in wanted[each.file.path])
-            found[each.file.path] = Past(tuple(versions), tops[each.name or ""])
+            found[each.file.path] = Past(tuple(versions), tops[each.name or ""], tuple(unclear[each.name or ""]))
         return found
 
-    def _tags(self, names: set[str]) -> tuple[dict[str, list[Event]], dict[str, str | None]]:
-        """The events of the artifacts, and the greatest number that some tag, well-formed or not, ever named."""
+    def _rules(self) -> Rules | None:
+        """The rules by which tags count, where a policy governs."""
+        if not any(each.policy.version for each in self._subjects):
+            return None
+        from registry.api.rules import read_rules, rules_at
+
+        found = read_rules(self._project) if self._base is None else rules_at(self._project, self._base)
+        return found if found.governs else None
+
+    def _state(
+        self, names: set[str], rules: Rules | None, scan: Scan
+    ) -> tuple[dict[str, Artifact], dict[str, list[tuple[str, RegistryError]]]]:
+        """The artifacts, and of each the stages without an answer."""
+        artifacts = {name: fold_artifact(name, []) for name in names}
+        unclear: dict[str, list[tuple[str, RegistryError]]] = {name: [] for name in names}
+        mine = scan._replace(events=[event for event in scan.events if event.artifact in names])
+        if rules is None:
+            return artifacts | fold(mine.events), unclear
+        from registry.api.accepting import accept_all
+
+        for name, accepted in accept_all(self._project, mine, rules=rules).items():
+            artifacts[name] = accepted.artifact
+            unclear[name] += [each for each in accepted.refusals() if each[1].reason != "revoked"]
+        return artifacts, unclear
+
+    def _tags(self, names: set[str], *, ledger: bool) -> tuple[Scan, dict[str, str | None]]:
+        """The tags, and of the artifacts the greatest number that some tag, well-formed or not, ever named."""
         only = next(iter(names)) if len(names) == 1 else None
-        self._project.refresh(only)
+        self._project.refresh(only, head=ledger)
         scan = self._project.scan(only)
         if not scan.refs:
             self._require_whole()
-        events: dict[str, list[Event]] = {name: [] for name in names}
         given: dict[str, set[str]] = {name: set() for name in names}
-        for event in scan.events:
-            if event.artifact in events:
-                events[event.artifact].append(event)
         for name in (*scan.events, *(parse_name(bad.ref) for bad in scan.bad)):
             if isinstance(name, (Event, TagName)) and name.version and name.artifact in given:
                 given[name.artifact].add(name.version)
-        return events, {name: max(found, key=semver.key, default=None) for name, found in given.items()}
+        return scan, {name: max(found, key=semver.key, default=None) for name, found in given.items()}
 
     def _require_whole(self) -> None:
         """Raise in a shallow clone without any tag: that is how a clone looks which was made without them."""

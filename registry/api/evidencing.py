@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from hashlib import sha256
 
+from registry.api.accepting import Accepted, accept
 from registry.api.links import read_link, unpinned
-from registry.api.project import Project, artifact_here
+from registry.api.project import Project
 from registry.api.resident import link_of, named
 from registry.checks.listing import about
 from registry.errors import NotFound, Refused, RegistryError
@@ -19,7 +20,7 @@ from registry.git.objects import Entry, entries, read_all, sizes
 from registry.linkfile import Link
 from registry.names import in_tag, require_artifact, require_stage
 from registry.policy import Policy
-from registry.state import Artifact, Version
+from registry.state import Version
 from registry.strictyaml import LIMIT
 from registry.suite import REPORTS
 from registry.versions import require as require_version
@@ -33,17 +34,21 @@ def evidence_of(project: Project, name: str, version: str, stage: str, policy: P
     Raises `NotFound` for an unknown version or stage, and `Refused` where the version's link pins nothing.
     """
     require_stage(stage)
-    found = version_of(project, artifact_here(project, require_artifact(name)).artifact, version)
+    found = require_registered(accept(project, require_artifact(name)), version)
     return evidence_at(project, name, found.label, found.commit, stage, policy)
 
 
-def version_of(project: Project, artifact: Artifact, version: str) -> Version:
-    """A version that was registered, standing or not. Raises `NotFound`."""
+def require_registered(accepted: Accepted, version: str) -> Version:
+    """A version whose registration is accepted, standing or not. Raises `NotFound`, `Refused`."""
+    accepted.require_believed()
+    artifact = accepted.artifact
     found = artifact.versions.get(require_version(version))
+    if found is None:
+        accepted.require_version(version)
     if found is None or not found.registered:
         known = ", ".join(each.label for each in artifact.active_versions()[:5]) or "none"
         what = f"version {version} of {artifact.name!r} is not registered; newest: {known}"
-        raise NotFound(what, project.where, "see `registry show`")
+        raise NotFound(what, accepted.where, "see `registry show`")
     return found
 
 

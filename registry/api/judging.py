@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from registry.api.accepting import accept
+from registry.api.accepting import Accepted, accept
 from registry.api.acting import Claims, Facts, Signer, signer_of
 from registry.api.denial import Denial, Denied
 from registry.api.planning import NewTag, Options, Plan, Snapshot
@@ -68,6 +68,7 @@ class Judging:
         who = tagwrite.tagger(project.path, options.author, options.author_email, 0).line
         self._email = who.rpartition("<")[2].partition(">")[0]
         self._facts: dict[str, Facts] = {}
+        self._accepted: dict[str, Accepted] = {}
         self._made: list[tuple[_Case, Event]] = []
 
     @property
@@ -125,7 +126,7 @@ class Judging:
             return now
         accepted = accept(self.project, name, rules=self.rules, scan=now.scan)
         accepted.require_believed()
-        self._facts[name] = accepted.facts
+        self._accepted[name], self._facts[name] = accepted, accepted.facts
         events = [event for event in now.scan.events if event.ref not in accepted.rejected]
         artifact = fold_artifact(name, events)
         for version in accepted.facts.revoked:
@@ -137,7 +138,7 @@ class Judging:
     def _weigh(self, case: _Case, *, registered: bool) -> None:
         """Gather what speaks for an assignment: evidence, approvals, gates."""
         from registry.api.evidencing import evidence_at  # a rollback, which hurries, needs none of these
-        from registry.api.gating import run_gates
+        from registry.api.gating import Known, run_gates
 
         name, stage = case.act.name, self._policy.stage(case.stage or "")
         if stage is None or self._policy.stages is None or not is_version(case.version or ""):
@@ -155,7 +156,9 @@ class Judging:
 
             self._bring_approvals(case.evidence.digest)
             case.weighed = weighed(self.project, case.evidence, self._policy)
-        gated = run_gates(self.project, name, case.version or "", stage.name, self._policy, custom=self._custom)
+        version = case.version or ""
+        known = Known.of(self._accepted[name], version, stage.name)
+        gated = run_gates(self.project, name, version, stage.name, self._policy, known=known, custom=self._custom)
         approvals = tuple(each.approval for each in case.weighed if each.approval is not None)
         case.act = replace(case.act, approvals=approvals, gates=gated.results, waived=gated.waived)
 

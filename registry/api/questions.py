@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from registry.annotations import CONFIG, LIMIT, Config
-from registry.api.accepting import Accepted, accept_all
+from registry.api.accepting import EVENT_REJECTED, Accepted, accept_all, read_accepted
 from registry.api.project import Project, open_project, read_artifact
 from registry.commit import Commit
-from registry.errors import NotFound, RegistryError
+from registry.errors import NotFound, Refused, RegistryError
 from registry.names import require_artifact, require_stage
 from registry.state import Artifact, fold
 from registry.tags import Event
 from registry.versions import require as require_version
 from registry.views import Annotations, Selection
+
+if TYPE_CHECKING:
+    from registry.git.tagscan import Scan
 
 Where = str | PathLike[str]
 
@@ -100,9 +103,9 @@ class Registry:
 
         if name is not None and require_artifact(name) not in self.artifacts:
             raise NotFound(f"no artifact {name!r}", self.project.where, "see `registry show` and `registry doctor`")
-        chosen = list(self.artifacts) if name is None else [name]
-        courses = (self.accepted[each].course if each in self.accepted else self.artifacts[each] for each in chosen)
-        return history_view(courses, ascending=ascending)
+        names = self.artifacts if name is None else [name]
+        chosen = (self.accepted[each].history if each in self.accepted else self.artifacts[each] for each in names)
+        return history_view(chosen, ascending=ascending)
 
     def _indexes(self, commits: list[str], index: str) -> dict[str, dict[str, dict[str, Any]]]:
         from registry.annotations import parse_index
@@ -131,20 +134,47 @@ def read_config(project: Project) -> Config:
     return parse_config(data, f"{project.where}: {CONFIG}")
 
 
-def check_ref(ref: str, project: Where = ".") -> tuple[Artifact, Event]:
-    """The event a tag made, with its artifact's state. Raises `NotFound` where the tag is none, or is skipped."""
+def check_ref(ref: str, project: Where = ".", *, as_gto: bool = False) -> tuple[Artifact, Event]:
+    """The event a tag made, with its artifact's state.
+
+    With `as_gto` every event counts, as for gto. Raises `NotFound` where the tag is none, or is skipped, and `Refused`
+    (`event-rejected`) where the policy does not accept it.
+    """
+    opened = open_project(project)
+    if as_gto:
+        asked = read_artifact(opened, _named(ref))
+        return asked.artifact, _event(ref, asked.scan, opened)
+    accepted, event = asked_ref(opened, ref)
+    rejection = accepted.rejected.get(event.ref)
+    if rejection is not None:
+        where = f"{accepted.where}: tag {event.ref}"
+        raise Refused(EVENT_REJECTED, str(rejection), where, rejection.reasons[0].fix)
+    return accepted.history, event
+
+
+def asked_ref(opened: Project, ref: str) -> tuple[Accepted, Event]:
+    """The event a tag made, accepted or not, with what is accepted of its artifact. Raises `NotFound`."""
+    accepted = read_accepted(opened, _named(ref))
+    return accepted, _event(ref, accepted.scan, opened)
+
+
+def _named(ref: str) -> str:
+    """The artifact that a tag is about."""
     from registry.tags import BadTag, parse_name
 
     ref = ref.removeprefix("refs/tags/")
     name = parse_name(ref)
     if isinstance(name, BadTag):
         raise NotFound(f"{ref!r} is not a registry tag: {name.detail}", fix="see `registry history`")
-    opened = open_project(project)
-    asked = read_artifact(opened, name.artifact)
-    for event in asked.artifact.events:
+    return name.artifact
+
+
+def _event(ref: str, scan: Scan, opened: Project) -> Event:
+    ref = ref.removeprefix("refs/tags/")
+    for event in scan.events:
         if event.ref == ref:
-            return asked.artifact, event
-    for bad in asked.scan.bad:
+            return event
+    for bad in scan.bad:
         if bad.ref == ref:
             raise RegistryError(f"tag {ref!r} is skipped: {bad.detail}", opened.where, "see `registry doctor`")
     raise NotFound(f"no tag {ref!r}", opened.where, "see `registry history`")

@@ -15,6 +15,7 @@ from registry.errors import RegistryError
 from registry.evidence import Evidence
 from registry.governance import Approval, Decision, GateResult, Reason
 from registry.policystages import Stage
+from registry.state import fold_artifact
 from registry.tags import Event, trailers
 from registry.versions import is_version
 
@@ -69,10 +70,9 @@ class Support:
                 self.unjudged += (why,)
 
     def _run(self, stage: Stage) -> None:
-        from registry.api.gating import run_gates
+        from registry.api.gating import Known, run_gates
 
-        tenures = self.facts.course.tenures()
-        held = next((each.version for each in tenures if each.until is None and each.stage == stage.name), None)
+        history = self.facts.course.of(self.version)
         try:
             found = run_gates(
                 self.grounds.project,
@@ -80,12 +80,22 @@ class Support:
                 self.version or "",
                 stage.name,
                 self.grounds.rules.policy,
-                holds=held,
+                holds=self._holds(stage.name),
+                known=Known(self.facts.artifact, history),
             )
         except RegistryError as error:
             self.unjudged += (Reason("gate-not-run", error.what, error.fix or _RECORD),)
         else:
             self.gates, self.waived = found.results, found.waived
+
+    def _holds(self, stage: str) -> str | None:
+        """What the stage holds without this assignment: nothing where its version was revoked, as for every reader."""
+        from registry.api.weighing import newest
+
+        artifact, revoked = self.facts.artifact, self.facts.revoked
+        before = fold_artifact(artifact.name, [each for each in artifact.events if each is not self.event])
+        held = newest(before, stage, revoked)
+        return None if held is None or held.version.label in revoked else held.version.label
 
     def counted(self, decision: Decision) -> tuple[str, ...]:
         """Tags of the approvals that counted."""

@@ -10,21 +10,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from typing import Any, Final, NamedTuple
 
+from registry.api.accepting import Accepted, accept_any
 from registry.api.approvals import Notes, Verdicts, Weighed, bring_notes, malformed, read_notes, verdicts_on, weigh
 from registry.api.authorship import Authorship, authors
 from registry.api.considering import email_of
-from registry.api.evidencing import evidence_at, version_of
+from registry.api.evidencing import evidence_at, require_registered
 from registry.api.governing import current_policy
-from registry.api.project import Project, artifact_here, open_project
+from registry.api.project import Project, open_project
+from registry.api.rules import read_rules
 from registry.api.signatures import read_signers, verdicts
 from registry.api.simulating import facts
 from registry.approval import APPROVAL, REQUEST, Note
-from registry.errors import NotFound, RegistryError
+from registry.errors import RegistryError
 from registry.evidence import Evidence, differences
 from registry.governance import VALID, Act, Decision, GateResult, Needs, Reason, judge
 from registry.names import require_artifact
@@ -32,7 +33,6 @@ from registry.policy import Policy
 from registry.policystages import Stage
 from registry.signature import Verdict
 from registry.signing.allowed_signers import AllowedSigners
-from registry.state import Artifact, fold_artifact
 from registry.tags import REGISTRATION, Event
 
 Where = str | PathLike[str]
@@ -148,13 +148,14 @@ def approvals(project: Where = ".", name: str | None = None, *, mine: bool = Fal
         about = note.evidence
         if name in {None, about.name}:
             groups.setdefault((about.name, about.version, about.stage), []).append(note)
-    artifacts = _artifacts(opened, {about[0] for about in groups})
-    made = [each for about in groups for each in _registrations(artifacts, *about[:2])]
+    rules = read_rules(opened)
+    accepted = {name: accept_any(opened, name, rules=rules) for name in {about[0] for about in groups}}
+    made = [each for about in groups for each in _registrations(accepted[about[0]], about[1])]
     known = registered = None
     if signers is not None:
         known = verdicts_on(opened, (each for notes in groups.values() for each in notes), policy, signers)
         registered = verdicts(opened, made, signers, None, policy.compromised)
-    asker = _Asker(opened, policy, signers, artifacts, known, registered or {})
+    asker = _Asker(opened, policy, signers, accepted, known, registered or {})
     found = [asker.question(*about, groups[about]) for about in sorted(groups)]
     if mine:
         me = email_of(opened)
@@ -162,17 +163,8 @@ def approvals(project: Where = ".", name: str | None = None, *, mine: bool = Fal
     return Listed(tuple(found), _malformed(asked, given))
 
 
-def _artifacts(project: Project, names: Iterable[str]) -> dict[str, Artifact]:
-    """Those of these artifacts that the registry has."""
-    found = {}
-    for name in names:
-        with suppress(NotFound):
-            found[name] = artifact_here(project, name).artifact
-    return found
-
-
-def _registrations(artifacts: Mapping[str, Artifact], name: str, version: str) -> list[Event]:
-    found = artifacts[name].versions.get(version) if name in artifacts else None
+def _registrations(accepted: Accepted, version: str) -> list[Event]:
+    found = accepted.artifact.versions.get(version)
     return [each for each in found.events if each.kind == REGISTRATION] if found else []
 
 
@@ -187,7 +179,7 @@ class _Asker:
     project: Project
     policy: Policy
     signers: AllowedSigners | None
-    artifacts: Mapping[str, Artifact]
+    accepted: Mapping[str, Accepted]
     known: Verdicts | None
     """On approvals."""
     registered: Mapping[str, Verdict]
@@ -198,12 +190,12 @@ class _Asker:
         notes.sort(key=lambda each: (each.event.time, each.event.ref))
         requests = tuple(each for each in notes if each.event.kind == REQUEST)
         begun = Question(name, version, stage, VOID, requests=requests)
-        artifact = self.artifacts.get(name, fold_artifact(name, []))
-        act = replace(facts(artifact, version, "approve", stage, int(time.time())), signature=VALID)
+        accepted = self.accepted[name]
+        act = replace(facts(accepted, version, "approve", stage, int(time.time())), signature=VALID)
         newest = notes[-1].event.time
         done = any(each.stage == stage and (each.until is None or each.until >= newest) for each in act.history)
         try:
-            found = version_of(self.project, artifact, version)
+            found = require_registered(accepted, version)
             evidence = notes[-1].evidence  # what was decided needs no look at what it would be now
             if not done:
                 evidence = evidence_at(self.project, name, version, found.commit, stage, self.policy)
@@ -211,7 +203,7 @@ class _Asker:
             gone = tuple(Judged(Weighed(each.event.ref, each, None), (error.what,)) for each in _given(notes))
             return replace(begun, why=(error.what,), approvals=gone)
         asked = self.policy.stage(stage) or Stage(stage)
-        author = authors(_registrations(self.artifacts, name, version), self.registered, self.policy)
+        author = authors(_registrations(accepted, version), self.registered, self.policy)
         act = replace(act, authors=author.principals)
         judged = self._judged(act, evidence, notes, author)
         begun = replace(begun, evidence=evidence, approvals=judged, roles=asked.approve, authors=author.principals)

@@ -29,7 +29,7 @@ from registry.ledgerchain import ENTRY_MISSING, TAG_MISSING, TAG_MOVED
 from registry.policy import Policy
 from registry.signature import FORGED, Verdict
 from registry.signaturerules import because
-from registry.state import Artifact, fold_artifact
+from registry.state import Artifact, Assignment, fold_artifact
 from registry.tagrules import shown
 from registry.tags import Event, trailers
 
@@ -69,14 +69,14 @@ class Weighed:
     artifact: Artifact
     facts: Facts
     """With every accepted event taken: what whoever proposes an act goes on from."""
-    accepted: tuple[Event, ...] = ()
-    """Every accepted event, those too that a later one of the ledger took over from."""
     rejected: Mapping[str, Rejection] = field(default_factory=dict)
     """By tag."""
     refusals: Mapping[str, Refused] = field(default_factory=dict)
     """By stage: why it has no answer."""
     revoked: Mapping[str, str] = field(default_factory=dict)
     """Reasons, by version."""
+    kept: Sequence[Event] = ()
+    """All events that are accepted."""
 
 
 def weigh(name: str, events: Sequence[Event], given: Given) -> Weighed:
@@ -104,7 +104,7 @@ def weigh(name: str, events: Sequence[Event], given: Given) -> Weighed:
     _refuse_revoked(facts.artifact, revoked, given.where, refusals)
     for stage in refusals:
         facts.artifact.stages[stage] = {}
-    return Weighed(facts.artifact, facts, tuple(kept), rejected, refusals, revoked)
+    return Weighed(facts.artifact, facts, rejected, refusals, revoked, kept)
 
 
 def _versions(raw: Artifact, given: Given, rejected: dict[str, Rejection]) -> Iterator[Event]:
@@ -249,10 +249,16 @@ def _altered(known: Artifact, said: Said, where: str) -> Refused | None:
 def _refuse_revoked(artifact: Artifact, revoked: Mapping[str, str], where: str, refusals: dict[str, Refused]) -> None:
     """Rule 4."""
     for stage, held in artifact.stages.items():
-        top = next((one for one in reversed(held.values()) if one.version.active or one.version.label in revoked), None)
+        top = newest(artifact, stage, revoked)
         if top is not None and top.version.label in revoked:
             held.clear()
             refusals.setdefault(stage, revocation(artifact.name, top.version.label, revoked, where))
+
+
+def newest(artifact: Artifact, stage: str, revoked: Mapping[str, str]) -> Assignment | None:
+    """The newest assignment of a stage that stands, or would if its version had not been revoked."""
+    held = artifact.stages.get(stage, {})
+    return next((one for one in reversed(held.values()) if one.version.active or one.version.label in revoked), None)
 
 
 def revocation(name: str, version: str, revoked: Mapping[str, str], where: str) -> Refused:

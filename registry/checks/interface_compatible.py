@@ -20,6 +20,8 @@ class InterfaceCompatible:
 
     def run(self, subject: Subject) -> Iterator[Finding]:
         """One finding for each breaking change, naming the versions it breaks; what cannot be read is told."""
+        for stage, why in subject.past.unclear:
+            yield subject.unjudged(self, f"it is not known what stage {stage} holds: {said(why)}")
         others = [each for each in subject.past.versions if not each.same]
         if not others:
             return

@@ -1,6 +1,7 @@
 """What the registry's tags say of an artifact before the link that is judged: the versions it is compared with. Pure.
 
-- Protected is every stage that holds a version now. (`stages` of `policy.yaml` is not read yet: none can be left out.)
+- Protected is every stage that holds a version now. Where a policy governs that is what it accepts
+  (`registry.api.accepting`), and so are the versions; a stage without an answer is told.
 - The version before is the greatest active release, as `registry register` takes it: prereleases and cancelled versions
   promise nothing.
 """
@@ -49,7 +50,9 @@ class Past:
     versions: tuple[Earlier, ...] = ()
     """What the protected stages hold, and the latest release."""
     top: str | None = None
-    """The greatest number that was ever given out."""
+    """The greatest number that was ever given out, by whomever."""
+    unclear: tuple[tuple[str, RegistryError], ...] = ()
+    """Stages of which it is not known what they hold, and why."""
 
     @property
     def latest(self) -> Earlier | None:

@@ -171,19 +171,27 @@ def stages(repo: str, allowed: bool, used: bool, as_json: bool) -> None:
 @click.argument("ref")
 @options.repo
 @options.as_json
+@options.as_gto
 @click.option("--name", "show_name", is_flag=True, help="Print the artifact only.")
 @click.option("--version", "show_version", is_flag=True, help="Print the version only.")
 @click.option("--event", "show_event", is_flag=True, help="Print the event only.")
 @click.option("--stage", "show_stage", is_flag=True, help="Print the stage only.")
 def check_ref(
-    ref: str, repo: str, as_json: bool, show_name: bool, show_version: bool, show_event: bool, show_stage: bool
+    ref: str,
+    repo: str,
+    as_json: bool,
+    as_gto: bool,
+    show_name: bool,
+    show_version: bool,
+    show_event: bool,
+    show_stage: bool,
 ) -> None:
-    """Say what the tag REF did: which artifact, version, stage.
+    """Say what the tag REF did: which artifact, version, stage. One that the policy does not accept is refused.
 
     For continuous integration: `registry check-ref "$GITHUB_REF" --event`.
     """
     _one_of(json=as_json, name=show_name, version=show_version, event=show_event, stage=show_stage)
-    artifact, event = questions.check_ref(ref, repo)
+    artifact, event = questions.check_ref(ref, repo, as_gto=as_gto)
     label = label_of(artifact, event)
     if as_json:
         options.print_json(event_view(event, label))

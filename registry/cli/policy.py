@@ -102,8 +102,8 @@ def simulate(
 ) -> int:
     """Say what would happen, and why; nothing is done. Exits with 1 where it would be refused.
 
-    The version, its history and its author are those of the tags, the policy that of the default branch, whose gates
-    are run. Taken for granted are valid signatures.
+    The version, its history and its author are those of the tags that are accepted, the policy that of the default
+    branch, whose gates are run. What could not be verified is said.
 
     \b
     Example:  registry policy simulate cost_predictor --version v0.1.0 --stage prod --as dana@mycompany.com

@@ -1,17 +1,22 @@
-"""What a registry's tags did, as notices: the version, the stage, what it held before, who, and pages of the host."""
+"""What a registry's tags did, as notices: the version, the stage, what it held before, who, and pages of the host.
+
+Where a policy governs, an event did what it did among those that are accepted (`registry.api.accepting`). A tag that is
+not accepted did nothing: it is told as rejected, with the reasons and what the stage holds.
+"""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Final
 
+from registry.api.accepting import Accepted
 from registry.api.project import Project
-from registry.api.questions import Registry, check_ref
+from registry.api.questions import Registry, asked_ref
 from registry.api.rules import read_rules
 from registry.api.signatures import verdicts
 from registry.errors import NotFound, Refused, RegistryError
@@ -21,7 +26,7 @@ from registry.git.process import run
 from registry.hosts import commit_pages
 from registry.notice import Change, Notice
 from registry.signature import principal_of
-from registry.state import Artifact, fold_artifact
+from registry.state import Artifact, fold_artifact, named_version
 from registry.tags import REGISTRATION, Event, text_of, trailers
 from registry.urls import without_credentials
 from registry.views import label_of
@@ -38,16 +43,13 @@ Metrics = Callable[[str, str, str | None], Mapping[str, Change] | None]
 
 def of_tags(refs: Iterable[str], project: Project, metrics: Metrics | None = None) -> list[Notice]:
     """What each tag did. Raises `NotFound`, and `RegistryError` for a tag that is skipped."""
-    address = address_of(project)
-    asked = [check_ref(ref, project.address.text) for ref in dict.fromkeys(refs)]
-    who = principals(project, [event for _, event in asked])
-    return [notice(artifact, event, address, metrics, who.get(event.oid)) for artifact, event in asked]
+    return _told(project, [asked_ref(project, ref) for ref in dict.fromkeys(refs)], metrics)
 
 
 def since(start: str, project: Project, metrics: Metrics | None = None) -> list[Notice]:
     """What happened since a time (ISO 8601), after a tag of the registry, or since a commit was made, oldest first."""
     registry = Registry(project.address.text)
-    found = [(a.effective.get(e.ref, e.time), a, e) for a in registry.artifacts.values() for e in a.events]
+    found = [each for accepted in registry.accepted.values() for each in _times(accepted)]
     begin = next((time for time, _, event in found if event.ref == start), None)
     begin = _begin(start, registry.project) if begin is None else begin
     chosen = sorted((each for each in found if each[0] >= begin and each[2].ref != start), key=lambda each: each[0])
@@ -55,9 +57,25 @@ def since(start: str, project: Project, metrics: Metrics | None = None) -> list[
         raise RegistryError(
             f"{len(chosen)} events since {start!r}, at most {MOST} are told", project.where, "name a later time"
         )
+    return _told(project, [(accepted, event) for _, accepted, event in chosen], metrics)
+
+
+def _times(accepted: Accepted) -> Iterator[tuple[int, Accepted, Event]]:
+    """All events with the times at which they count; of those that are not accepted the time that they claim."""
+    history = accepted.history
+    for event in (*history.events, *(each.event for each in accepted.rejected.values())):
+        yield history.effective.get(event.ref, event.time), accepted, event
+
+
+def _told(project: Project, asked: Sequence[tuple[Accepted, Event]], metrics: Metrics | None) -> list[Notice]:
     address = address_of(project)
-    who = principals(project, [event for _, _, event in chosen])
-    return [notice(artifact, event, address, metrics, who.get(event.oid)) for _, artifact, event in chosen]
+    who = principals(project, [event for _, event in asked])
+    return [
+        rejected(accepted, event, address, who.get(event.oid))
+        if event.ref in accepted.rejected
+        else notice(accepted.history, event, address, metrics, who.get(event.oid))
+        for accepted, event in asked
+    ]
 
 
 def principals(project: Project, events: Sequence[Event]) -> dict[str, str]:
@@ -115,6 +133,31 @@ def notice(
         metrics=measured(metrics, event.artifact, version, held.label if held else None),
         links=links(address, event.commit, held.commit if held else None),
         reasons=tuple(f"{key}: {lines[key]}" for key in _REASONS if key in lines),
+        principal=principal,
+    )
+
+
+def rejected(accepted: Accepted, event: Event, address: str, principal: str | None = None) -> Notice:
+    """That an event is not accepted, and why; what the stage holds is what it held before."""
+    holder = accepted.artifact.holder(event.stage) if event.stage else None
+    reasons = accepted.rejected[event.ref].reasons
+    return Notice(
+        id=event.oid,
+        kind="rejected",
+        model=event.artifact,
+        time=datetime.fromtimestamp(event.time, timezone.utc).isoformat(),
+        project=address,
+        version=event.version or named_version(event),
+        stage=event.stage,
+        stages=(event.stage,) if event.stage else (),
+        holds=holder.version.label if holder else None,
+        actor=event.tagger,
+        actor_email=event.email,
+        tag=event.ref,
+        commit=event.commit,
+        message=_words(event.message),
+        links=_links(address, event.commit, None),
+        reasons=tuple(f"{each.id}: {each.message}" for each in reasons),
         principal=principal,
     )
 

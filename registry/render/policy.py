@@ -116,7 +116,9 @@ def simulated(found: Simulation) -> Iterator[str]:
         yield f"  approvals are waived, as the limits of `waive` {told}"
     if decision.overridden:
         yield f"  the rules would be overridden: {act.reason}"
-    yield f"  policy version {found.policy.version}; author {', '.join(act.authors) or 'unknown'}, as the tag claims"
+    yield f"  policy version {found.policy.version}; author {', '.join(act.authors) or 'unknown'}"
+    yield from (f"  assumed: {each}" for each in found.assumed)
+    yield from (f"  counts for nothing: {each}" for each in found.ignored)
     for result in found.act.gates:
         yield from verdict_lines(result)
 
@@ -136,6 +138,8 @@ def simulated_json(found: Simulation) -> dict[str, Any]:
         "principal": act.principals[0],
         "history": [each._asdict() for each in act.history],
         "gates": results_json(found.act.gates),
+        "assumed": list(found.assumed),
+        "ignored": list(found.ignored),
     }
 
 

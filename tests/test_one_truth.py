@@ -1,0 +1,108 @@
+"""One truth: whatever asks what a stage holds, or what a tag did, goes by what is accepted, and says what is not.
+
+Each attack is a tag by somebody without the role, made with plain git or gto, then the command.
+"""
+
+from __future__ import annotations
+
+import pytest
+from attacked import PEOPLE, change_policy, make_governed, policy, sign_tag
+from inprocess import registry_here
+from lab import Lab, Repo
+
+import registry
+from registry.api.approving import request
+from registry.api.waiting import approvals
+
+TO_V2 = ("m@v2.0.0^{commit}", "promote\n\nVersion: v2.0.0")
+
+
+@pytest.fixture
+def reg(lab: Lab) -> Repo:
+    """A governed registry where v2.0.0, which is in staging, was put into prod by hand."""
+    repo = make_governed(lab)
+    repo.tag("m#prod#5", *TO_V2, tagger="Mallory <mallory@example.org>")
+    return repo
+
+
+# --- notifications --------------------------------------------------------------------------------------------------
+
+
+def test_a_tag_that_is_not_accepted_is_told_as_rejected_and_as_no_promotion(reg: Repo) -> None:
+    sign_tag(reg, "m#prod#6", "bo", "m@v2.0.0^{commit}", "Version: v2.0.0")
+    change_policy(reg, policy(2, "notify: [{slack: SLACK_URL}]\n"))
+    (found,) = registry.notify(reg.path, tags=["m#prod#5"], dry_run=True)
+    told = found.notice
+    assert (told.kind, told.title()) == ("rejected", "m v2.0.0: tag rejected in prod")
+    assert (told.previous, told.holds, told.actor_email) == (None, "v2.0.0", "mallory@example.org")
+    assert any(each.startswith("signature-needed: ") for each in told.reasons)
+    (found,) = registry.notify(reg.path, tags=["m#prod#6"], dry_run=True)
+    assert found.notice.title() == "m v2.0.0: assigned in prod (was v1.0.0)", "what was before is what was accepted"
+    found = registry.notify(reg.path, since="m#live#4", dry_run=True)
+    assert [each.notice.kind for each in found] == ["register", "assign", "rejected", "assign"]
+
+
+# --- check-ref, history ---------------------------------------------------------------------------------------------
+
+
+def test_check_ref_refuses_a_tag_that_nobody_accepts(reg: Repo) -> None:
+    ran = registry_here(reg.path, "check-ref", "refs/tags/m#prod#5", "--stage")
+    assert (ran.code, ran.stdout) == (1, "")
+    assert "refused (event-rejected)" in ran.stderr
+    assert "signature-needed" in ran.stderr
+    assert registry_here(reg.path, "check-ref", "m#prod#5", "--stage", "--as-gto").stdout == "prod\n"
+    assert registry_here(reg.path, "check-ref", "m#prod#3", "--version").stdout == "v1.0.0\n"
+
+
+def test_history_has_what_is_accepted_and_all_of_it(reg: Repo) -> None:
+    sign_tag(reg, "m#live#6", "bo", "m@v2.0.0^{commit}", "Version: v2.0.0")
+    refs = {each["ref"] for each in registry.Registry(reg.path).history("m")}
+    assert {"m#prod#3", "m#live#4"} <= refs
+    assert refs.isdisjoint({"m#prod#5", "m#live#6"})
+
+
+# --- policy simulate ------------------------------------------------------------------------------------------------
+
+
+def test_simulate_goes_by_what_is_accepted(reg: Repo) -> None:
+    words = ("policy", "simulate", "m", "--version", "v1.0.0", "--stage", "prod", "--kind", "rollback")
+    reg.tag("m#shop#6", "m@v1.0.0^{commit}", "promote\n\nVersion: v1.0.0")
+    ran = registry_here(reg.path, *words[:-3], "shop", "--kind", "rollback", "--as", PEOPLE["bo"])
+    assert (ran.code, "not-held-before" in ran.stdout) == (1, True)
+    assert "counts for nothing: tag 'm#shop#6'" in ran.stdout
+    found = registry_here(reg.path, *words, "--as", PEOPLE["bo"], "--json").json
+    assert [each["stage"] for each in found["history"]] == ["staging", "prod", "live"]
+    assert found["act"]["authors"] == [PEOPLE["dana"]], "by a signature that was verified"
+    assert found["assumed"] == [f"{PEOPLE['bo']} signs with a valid key, where a signature is asked for"]
+
+
+def test_simulate_refuses_a_version_that_nobody_may_have_registered(reg: Repo) -> None:
+    """Mallory registers under the name of Dana, who may."""
+    reg.tag("m@v3.0.0", "HEAD", tagger=f"Dana <{PEOPLE['dana']}>")
+    ran = registry_here(
+        reg.path, "policy", "simulate", "m", "--version", "v3.0.0", "--stage", "staging", "--as", PEOPLE["bo"]
+    )
+    assert (ran.code, ran.stdout) == (1, "")
+    assert "version v3.0.0 of 'm' is not registered as the policy asks: tag 'm@v3.0.0'" in ran.stderr
+
+
+def test_simulate_says_what_it_could_not_verify(reg: Repo) -> None:
+    change_policy(reg, policy(2).replace("register: [science]\n", ""))
+    reg.tag("m@v3.0.0", "HEAD", tagger=f"Eve <{PEOPLE['eve']}>")
+    words = ("policy", "simulate", "m", "--version", "v3.0.0", "--stage", "shop", "--as", PEOPLE["bo"])
+    ran = registry_here(reg.path, *words, "--approved-by", "owen@example.org")
+    assert f"assumed: {PEOPLE['eve']} made the version, as a tag claims whose signature nothing asks for" in ran.stdout
+    assert "assumed: owen@example.org approved exactly this" in ran.stdout
+
+
+# --- approvals ------------------------------------------------------------------------------------------------------
+
+
+def test_a_question_is_not_answered_by_a_promotion_that_nobody_accepts(reg: Repo) -> None:
+    request("m", "v2.0.0", "shop", reg.path, message="please")
+    reg.tag("m#shop#6", *TO_V2)
+    (found,) = approvals(reg.path).questions
+    assert found.status == "waiting"
+    reg.tag("m@v3.0.0", "HEAD")
+    with pytest.raises(registry.Refused, match="not registered as the policy asks"):
+        request("m", "v3.0.0", "shop", reg.path, message="please")
