@@ -64,6 +64,8 @@ class GateResult(NamedTuple):
     """`Gate.key`."""
     passed: bool
     message: str = ""
+    fix: str = ""
+    """What to do where it failed."""
 
 
 @dataclass(frozen=True)
@@ -282,8 +284,9 @@ def _gates(act: Act, stage: Stage, results: dict[str, GateResult]) -> Iterator[R
         elif gate.key not in results:
             yield Reason("gate-not-run", f"{gate.key} was not run", "run the gates")
         elif not results[gate.key].passed:
-            said = f": {results[gate.key].message}" if results[gate.key].message else ""
-            yield Reason("gate-failed", f"{gate.key}{said}", "choose a version that passes")
+            found = results[gate.key]
+            said = f": {found.message}" if found.message else ""
+            yield Reason("gate-failed", f"{gate.key}{said}", found.fix or "choose a version that passes")
 
 
 def _approving(act: Act, stage: Stage) -> Iterator[Reason]:

@@ -13,6 +13,7 @@ from registry import strictyaml
 from registry.errors import RegistryError
 from registry.findings import ERROR, WARNING
 from registry.policy import PATH, Policy
+from registry.policygates import Custom
 from registry.policystages import Roles, Stage
 
 
@@ -93,6 +94,13 @@ def _stage(
     if needed and not stage.distinct:
         what = f"in stage {stage.name!r} authors may approve what they made themselves"
         yield Fault(WARNING, (*at, "distinct"), what, "leave `distinct` out")
+    custom = next((each.key for each in stage.required_gates if isinstance(each, Custom)), None)
+    answered = stage.approvals or stage.confirm or (stage.ledger and policy.recorder)
+    if custom is not None and not answered:
+        what = (
+            f"in stage {stage.name!r} nobody answers for the gate {custom}, which readers do not run: nothing is in it"
+        )
+        yield Fault(ERROR, (*at, "gates"), what, "ask for approvals, or for `ledger: true` and name a recorder")
     if stage.signed is False and any(roles for _, roles in stage.named_roles()):
         what = f"stage {stage.name!r} asks for roles and for no signatures: whoever writes the e-mail has the role"
         yield Fault(WARNING, (*at, "signed"), what, "leave `signed` out, or say true")

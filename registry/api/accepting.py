@@ -1,10 +1,11 @@
 """What of a registry's tags is accepted: the one answer behind `which`, `show`, `resolve`, `load` and the others.
 
 Where a policy governs (`registry.api.rules`), a stage answers with its newest accepted event: each event is judged by
-who signed it, by roles, order, approvals and the ledger (`registry.api.weighing` has the rules). Signatures are judged
-by now where no ledger vouches: a tag's own date is what its maker wrote. Approvals are those of the evidence that the
-assignment itself names, for exactly this version, stage and commit; what came later (a report, another policy) voids
-the next promotion, not this one. Where no policy governs, everything counts as it always did.
+who signed it, by roles, order, approvals and the ledger (`registry.api.weighing` has the rules), and by the gates of
+its stage (`registry.api.entering`). Signatures are judged by now where no ledger vouches: a tag's own date is what its
+maker wrote. Approvals are those of the evidence that the assignment itself names, for exactly this version, stage and
+commit; what came later (a report, another policy) voids the next promotion, not this one. Where no policy governs,
+everything counts as it always did.
 
 The registry was brought up to date by whoever asks.
 """
@@ -13,8 +14,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ from registry.state import fold, fold_artifact
 
 if TYPE_CHECKING:
     from registry.api.acting import Facts
+    from registry.api.entering import Owed
     from registry.api.project import Project
     from registry.api.vouching import Vouched
     from registry.api.weighing import Given, Rejection, Weighed
@@ -60,6 +62,8 @@ class Accepted:
     """The second from which on the answer may be another although nothing changed."""
     also: tuple[str, ...] = ()
     """Refs that it depends on, beside the artifact's tags, the default branch and the ledger."""
+    owed: Mapping[str, Owed] = field(default_factory=dict, repr=False)
+    """What the bytes of the versions that its stages hold must still be found to be, by stage."""
 
     @property
     def rejected(self) -> Mapping[str, Rejection]:
@@ -152,8 +156,13 @@ class Accepted:
         return f"{self.where}: tag {rejection.event.ref}"
 
 
-def accept(project: Project, name: str, *, rules: Rules | None = None, scan: Scan | None = None) -> Accepted:
-    """One artifact. Raises `NotFound` where it has no event, `Refused` where the policy cannot be read."""
+def accept(
+    project: Project, name: str, *, rules: Rules | None = None, scan: Scan | None = None, about: Collection[str] = ()
+) -> Accepted:
+    """One artifact; `about` are commits of which an act is proposed, whose assignments must have passed their gates.
+
+    Raises `NotFound` where it has no event, `Refused` where the policy cannot be read.
+    """
     found = project.scan(name) if scan is None else scan
     if not found.events:
         hint = "; its tags are malformed" if found.bad else ""
@@ -161,7 +170,7 @@ def accept(project: Project, name: str, *, rules: Rules | None = None, scan: Sca
     rules = read_rules(project) if rules is None else rules
     if not rules.governs:
         return Accepted(fold_artifact(name, found.events), project.where, rules, found)
-    return _weighed(project, rules, found, name)[name]
+    return _weighed(project, rules, found, name, about)[name]
 
 
 def accept_any(project: Project, name: str, *, rules: Rules | None = None) -> Accepted:
@@ -188,9 +197,11 @@ def accept_all(project: Project, scan: Scan, *, rules: Rules | None = None) -> d
     return _weighed(project, rules, scan, None)
 
 
-def _weighed(project: Project, rules: Rules, scan: Scan, name: str | None) -> dict[str, Accepted]:
+def _weighed(
+    project: Project, rules: Rules, scan: Scan, name: str | None, about: Collection[str] = ()
+) -> dict[str, Accepted]:
+    from registry.api.entering import Entering
     from registry.api.vouching import vouched
-    from registry.api.weighing import weigh
 
     by_name: dict[str, list[Event]] = {}
     for event in scan.events:
@@ -199,11 +210,13 @@ def _weighed(project: Project, rules: Rules, scan: Scan, name: str | None) -> di
     gathered, also = _gathered(project, rules, scan.events, ledger)
     until = _until(rules, ledger)
     fault = ledger.fault if ledger else None
-    answers = {}
-    for each in sorted(by_name):
-        weighed = weigh(each, by_name[each], gathered)
-        answers[each] = Accepted(weighed.artifact, project.where, rules, scan, weighed, fault, until, also)
-    return answers
+    entering = Entering(project, rules, gathered, about)
+    return {
+        each: Accepted(
+            weighed.artifact, project.where, rules, scan, weighed, fault, until, also, entering.owed(weighed)
+        )
+        for each, weighed in entering.weigh({each: by_name[each] for each in sorted(by_name)}).items()
+    }
 
 
 def _gathered(

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from registry.api.firstsight import require_unmoved
@@ -59,7 +60,16 @@ def admit(found: Resolved, require: Require = None) -> Resolved:
     except Refused as error:
         error.resolved = found
         raise
-    return found
+    return replace(found, groups=_groups(found, require)) if found.owed else found
+
+
+def _groups(found: Resolved, require: Require) -> tuple[tuple[str, ...], ...]:
+    """Stages by which it is admitted: the one asked for, those the process may use, those the caller wants."""
+    asked = [() if found.stage is None else (found.stage,), allowed_stages() or ()]
+    if require is not None and not callable(require):
+        asked.append((require,) if isinstance(require, str) else tuple(require))
+    held = {*found.stages, found.stage}
+    return tuple(group for each in asked if (group := tuple(stage for stage in each if stage in held)))
 
 
 def _require_allowed(found: Resolved) -> None:

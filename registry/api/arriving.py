@@ -105,7 +105,7 @@ class _Bench:
         if not new and self.grounds.ledger:
             return told
         old = [event for event in events if event not in again and event not in new]
-        told += [each for each in self._stand(old) if known[each.event.ref] is None]
+        told += [each for each in self._stand(old, {event.commit for event in new}) if known[each.event.ref] is None]
         if new:
             self._verify(events)
         for event in fold_artifact(self.name, new).events:
@@ -127,11 +127,14 @@ class _Bench:
         if signers is not None:
             self.verdicts = verdicts(self.grounds.project, events, signers, None, policy.compromised)
 
-    def _stand(self, old: list[Event]) -> Iterator[Arrived]:
-        """Go on from what is accepted of the tags that were there before; those that are not."""
+    def _stand(self, old: list[Event], about: Collection[str]) -> Iterator[Arrived]:
+        """Go on from what is accepted of the tags that were there before; those that are not.
+
+        `about` are the commits of new tags, which may rest on older ones.
+        """
         if not old:
             return
-        found = accept(self.grounds.project, self.name, rules=self.grounds.rules, scan=Scan(old, [], []))
+        found = accept(self.grounds.project, self.name, rules=self.grounds.rules, scan=Scan(old, [], []), about=about)
         self.accepted = [event for event in old if event.ref not in found.rejected]
         if found.weighed is not None:
             self.revoked = dict(found.weighed.revoked)

@@ -1,5 +1,7 @@
 """The second half of the trust chain: every byte of a model equals its pin before anything looks at it.
 
+What the gates of the stage that it was asked for by say of these bytes is judged then (`registry.api.entrybytes`).
+
 Files come from the cache, where each read is verified, else from the store that the link names by what the link wrote
 down, else (servers that refuse object ids, links without keys) as the pinned commit says where they are. What arrives
 with other bytes is refused, and the refusal says what the source offers now.
@@ -73,7 +75,12 @@ def bring(resolved: Resolved, *, always: bool = False, step: Step | None = None)
             "write the link again with `registry link`",
         )
     named = {name: files[f"artifact {name}"] for name in metafile.artifacts}
-    return Fetched(resolved, metafile, named, metafile_file)
+    fetched = Fetched(resolved, metafile, named, metafile_file)
+    if resolved.groups:
+        from registry.api.entrybytes import require_entered
+
+        require_entered(fetched)
+    return fetched
 
 
 def bring_metafile(resolved: Resolved) -> Metafile:

@@ -52,7 +52,7 @@ class Asked(NamedTuple):
     """Whether programs of the registry may run."""
 
 
-class _Linked(NamedTuple):
+class Linked(NamedTuple):
     """A link as it was read, or as if one had been written for a model in the registry itself."""
 
     file: File
@@ -61,9 +61,16 @@ class _Linked(NamedTuple):
 
 def case_of(project: Project, asked: Asked) -> Case:
     """Read it. Raises `NotFound` where the version's commit has no model, `RegistryError` where it cannot be read."""
+    linked = _linked(project, asked.name, asked.version.commit)
+    ground, texts = _listings(project, asked.name, asked.head, asked.version.commit)
+    return assembled(project, asked, linked, ground, texts, _scripts(project, asked, FUNCTIONS))
+
+
+def assembled(
+    project: Project, asked: Asked, linked: Linked, ground: Listing, texts: Listing, functions: Iterable[File]
+) -> Case:
+    """The same of what was read: the link, the default branch, card and lineage, and metric functions."""
     name, commit = asked.name, asked.version.commit
-    linked = _linked(project, name, commit)
-    ground, texts = _listings(project, name, asked.head, commit)
     subject = Subject(
         linked.file,
         name,
@@ -80,11 +87,7 @@ def case_of(project: Project, asked: Asked) -> Case:
         link=linked.link,
         subject=subject,
         ground=ground,
-        functions={
-            each.path: hashlib.sha256(each.data).hexdigest()
-            for each in _scripts(project, asked, FUNCTIONS)
-            if each.kind == FILE
-        },
+        functions={each.path: hashlib.sha256(each.data).hexdigest() for each in functions if each.kind == FILE},
         holder=_holder(project, asked, linked),
         ask=partial(_ask, project),
         files=lambda: bring(pinned_at(project, name, commit, None, None, None)).files,
@@ -92,7 +95,7 @@ def case_of(project: Project, asked: Asked) -> Case:
     )
 
 
-def _linked(project: Project, name: str, commit: str) -> _Linked:
+def _linked(project: Project, name: str, commit: str) -> Linked:
     try:
         path, oid, link = read_link(project, name, commit)
     except NotFound:
@@ -102,30 +105,31 @@ def _linked(project: Project, name: str, commit: str) -> _Linked:
         text = project.address.text
         where = file_url(text) if project.address.local else text
         made = replace(link_of(project, commit, found), project=where, rev=commit)
-        return _Linked(File(link_paths(name)[0], FILE, format_link(made).encode()), made)
-    return _Linked(File(path, FILE, project.blob(oid, LIMIT, f"{project.where}: {commit[:7]}:{path}")), link)
+        return Linked(File(link_paths(name)[0], FILE, format_link(made).encode()), made)
+    return Linked(File(path, FILE, project.blob(oid, LIMIT, f"{project.where}: {commit[:7]}:{path}")), link)
 
 
 def _listings(project: Project, name: str, head: str | None, commit: str) -> tuple[Listing, Listing]:
     """What the default branch has for the artifact, and the card and lineage of the version's commit."""
-    tree = project.tree(commit, [each for path in about(name) for each in _above(path)]).values()
+    tree = project.tree(commit, [each for path in about(name) for each in above(path)]).values()
     texts = [each for each in tree if each.kind != "tree"]
     ground = []
     if head is not None:
         project.tree(head, [])  # brings its trees, of a remote registry
         found = entries(project.objects, head, [EVALUATIONS, CONTRACTS], deep=True).values()
-        wanted = {EVALUATIONS, *_above(contract_path(name))}
+        wanted = {EVALUATIONS, *above(contract_path(name))}
         reports = f"{REPORTS}/{in_tag(name)}/"
-        ground = [each for each in found if each.path in wanted or _is_evaluation(each.path, reports)]
-    one, other = in_trees(project.objects, [ground, texts], _bringer(project))
+        ground = [each for each in found if each.path in wanted or is_evaluation(each.path, reports)]
+    one, other = in_trees(project.objects, [ground, texts], bringer(project))
     return listing(one), listing(other)
 
 
-def _is_evaluation(path: str, reports: str) -> bool:
+def is_evaluation(path: str, reports: str) -> bool:
+    """Whether a file is a suite, or a report below a folder."""
     return PATH.fullmatch(path) is not None or path.startswith(reports)
 
 
-def _above(path: str) -> Iterator[str]:
+def above(path: str) -> Iterator[str]:
     """A path, and the folders above it, in whose place a symlink may stand."""
     parts = path.split("/")
     return ("/".join(parts[:count]) for count in range(1, len(parts) + 1))
@@ -134,10 +138,11 @@ def _above(path: str) -> Iterator[str]:
 def _scripts(project: Project, asked: Asked, folder: str) -> list[File]:
     if asked.head is None:
         return []
-    return scripts_at(project.objects, asked.head, folder, _bringer(project))
+    return scripts_at(project.objects, asked.head, folder, bringer(project))
 
 
-def _bringer(project: Project) -> Callable[[Iterable[str]], None]:
+def bringer(project: Project) -> Callable[[Iterable[str]], None]:
+    """Brings objects of a registry by id, where it is remote."""
     return project.mirror.fetch_objects if project.mirror else lambda _: None
 
 
@@ -163,19 +168,19 @@ def _checks(project: Project, asked: Asked) -> Mapping[str, Check]:
     return {each.id: each for each in (*(each for each in own if each.id not in builtin), *LINK_CHECKS)}
 
 
-def _holder(project: Project, asked: Asked, linked: _Linked) -> Holder | None:
+def _holder(project: Project, asked: Asked, linked: Linked) -> Holder | None:
     version = asked.holds
     if version is None:
         return None
     try:
-        held: _Linked | RegistryError = _linked(project, asked.name, version.commit)
+        held: Linked | RegistryError = _linked(project, asked.name, version.commit)
     except RegistryError as error:
         held = error
     found = None if isinstance(held, RegistryError) else Bytes.of(held.link)
     return Holder(version.label, found, partial(_past, project, asked, version, held, linked))
 
 
-def _past(project: Project, asked: Asked, version: Version, held: _Linked | RegistryError, linked: _Linked) -> Past:
+def _past(project: Project, asked: Asked, version: Version, held: Linked | RegistryError, linked: Linked) -> Past:
     """What the stage holds, as the checks compare with it."""
     stages = (asked.stage,)
     if isinstance(held, RegistryError):

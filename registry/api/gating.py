@@ -148,7 +148,7 @@ def run_gates(  # noqa: PLR0913 - one question, and what some callers know bette
     asked = Asked(name, found, stage, held, policy, project.head() if head is None else head, custom)
     act = Act("assign", name, version, stage, now=int(time.time()), history=tuple(known.history))
     total = len(rules.required_gates) + len(rules.waive)
-    judging = _Judging(_case(project, asked, rules), act, progress, total, known.unclear)
+    judging = Bench(_case(project, asked, rules), act, progress, total, known.unclear)
     outcomes = [judging.judge(each, RUNS.get(each.id)) for each in rules.required_gates]
     limits = tuple(_compared(each, judging.judge(each, run_reported)[0], held) for each in rules.waive)
     return Gated(
@@ -202,7 +202,7 @@ def _compared(limit: Metric, result: GateResult, held: Version | None) -> GateRe
     return result
 
 
-class _Judging:
+class Bench:
     """The gates of one version, one after the other."""
 
     def __init__(
@@ -211,7 +211,7 @@ class _Judging:
         act: Act,
         progress: Step | None,
         total: int,
-        unclear: Refused | None,
+        unclear: Refused | None = None,
     ) -> None:
         self.case = case
         self._act = act

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from registry.api.accepting import Accepted, accept
 from registry.api.acting import Claims, Facts, Signer, signer_of
 from registry.api.denial import Denial, Denied
+from registry.api.entering import has_gates, read_results
 from registry.api.planning import NewTag, Options, Plan, Snapshot
 from registry.api.project import Project
 from registry.api.recording import REMOTE, Made, make_plan
@@ -40,6 +41,7 @@ from registry.versions import is_version
 if TYPE_CHECKING:
     from registry.api.approvals import Weighed
     from registry.evidence import Evidence
+    from registry.git.tagscan import Scan
 
 
 @dataclass
@@ -69,6 +71,7 @@ class Judging:
         self._email = who.rpartition("<")[2].partition(">")[0]
         self._facts: dict[str, Facts] = {}
         self._accepted: dict[str, Accepted] = {}
+        self._scans: dict[str, Scan] = {}
         self._made: list[tuple[_Case, Event]] = []
 
     @property
@@ -97,7 +100,7 @@ class Judging:
         return True if self.options.sign is None and must_sign(self._policy, kind, stage) else self.options.sign
 
     def _cases(self, now: Snapshot, plan: Plan) -> Iterator[_Case]:
-        facts = self._facts[now.artifact.name]
+        facts = self._about(now, plan)
         meant = [_meaning(tag) for tag in plan.tags]
         new = {version for kind, version, _ in meant if kind == "register"}
         for tag, (kind, version, stage) in zip(plan.tags, meant, strict=True):
@@ -111,6 +114,14 @@ class Judging:
             if kind in {"assign", "override"}:
                 self._weigh(case, registered=version not in new)
             yield case
+
+    def _about(self, now: Snapshot, plan: Plan) -> Facts:
+        """What is known, where all that these tags would rest on has passed its gates."""
+        name, stages = now.artifact.name, (self._policy.stages or {}).values()
+        if name not in self._scans or not any(map(has_gates, stages)):
+            return self._facts[name]
+        commits = {tag.commit for tag in plan.tags}
+        return accept(self.project, name, rules=self.rules, scan=self._scans[name], about=commits).facts
 
     def _now(self, now: Snapshot) -> int:
         """The time that the tag will have: of one second's events the later is dated ahead (`tagwrite.tagger`)."""
@@ -126,7 +137,7 @@ class Judging:
             return now
         accepted = accept(self.project, name, rules=self.rules, scan=now.scan)
         accepted.require_believed()
-        self._accepted[name], self._facts[name] = accepted, accepted.facts
+        self._accepted[name], self._facts[name], self._scans[name] = accepted, accepted.facts, now.scan
         events = [event for event in now.scan.events if event.ref not in accepted.rejected]
         artifact = fold_artifact(name, events)
         for version in accepted.facts.revoked:
@@ -160,7 +171,8 @@ class Judging:
         known = Known.of(self._accepted[name], version, stage.name)
         gated = run_gates(self.project, name, version, stage.name, self._policy, known=known, custom=self._custom)
         approvals = tuple(each.approval for each in case.weighed if each.approval is not None)
-        case.act = replace(case.act, approvals=approvals, gates=gated.results, waived=gated.waived)
+        gates, waived = read_results(stage, gated.results, waived=gated.waived)
+        case.act = replace(case.act, approvals=approvals, gates=gates, waived=waived)
 
     def _bring_approvals(self, digest: str) -> None:
         from registry.api.approvals import bring_notes

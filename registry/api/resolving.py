@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from os import PathLike
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from registry.api import admitting, auditing, unchanged
 from registry.api.accepting import Accepted, accept, accept_any
@@ -25,10 +25,13 @@ from registry.linkfile import Link, Pin
 from registry.names import require_artifact, require_stage
 from registry.policy import Policy
 from registry.ranges import is_range, parse_range, within
-from registry.state import Artifact, Version
+from registry.state import Artifact, Assignment, Version
 from registry.tags import REGISTRATION, Event
 from registry.urls import Address
 from registry.versions import require as require_version
+
+if TYPE_CHECKING:
+    from registry.api.entering import Owed
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,10 @@ class Resolved:
     """The lock file that settled the version."""
     signed: bool = field(default=False, repr=False)
     """Whether the events that name it were accepted with good signatures; never where no policy governs."""
+    owed: Mapping[str, Owed] = field(default_factory=dict, repr=False, compare=False)
+    """What its bytes must be found to be when they are brought, by the stage that holds it."""
+    groups: tuple[tuple[str, ...], ...] = field(default=(), repr=False, compare=False)
+    """Stages by which it was admitted: of each group one must find its bytes so."""
     until: int | None = field(default=None, repr=False, compare=False)
     """The second from which on the answer may be another although nothing changed."""
 
@@ -146,6 +153,7 @@ def _looked(opened: Project, question: unchanged.Question, seen: unchanged.Seen 
         registered={label: _registrations(artifact, label)},
         stages=tuple(holder.stage for holder in holders if holder.version.label == label),
         signed=accepted.signed(event, artifact.versions[label].events[-1]),
+        owed={holder.stage: accepted.owed[holder.stage] for holder in holders if _owes(accepted, holder, label)},
         until=accepted.until,
     )
     return unchanged.keep(opened, question, seen, found, accepted.also)
@@ -169,8 +177,17 @@ def _at_revision(opened: Project, name: str, rev: str) -> Resolved:
         found,
         registered={version.label: _registrations(artifact, version.label) for version in here},
         stages=tuple(holder.stage for holder in holders if holder.version.commit == commit),
+        owed={
+            each.stage: accepted.owed[each.stage]
+            for each in holders
+            if each.version.commit == commit and each.stage in accepted.owed
+        },
         until=accepted.until,
     )
+
+
+def _owes(accepted: Accepted, holder: Assignment, label: str) -> bool:
+    return holder.version.label == label and holder.stage in accepted.owed
 
 
 def _registrations(artifact: Artifact, label: str) -> dict[str, str]:

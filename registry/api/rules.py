@@ -28,6 +28,8 @@ PATH = "policy.yaml"
 LIMIT = 1 << 20
 """Largest file that is read, in bytes."""
 SIGNERS = "allowed_signers"
+GROUND = ("evaluations", "interfaces", "scripts/metrics")
+"""What else of the default branch gates are judged by (`registry.api.entering`)."""
 _MOST = 64
 _known: dict[tuple[str, str], Rules] = {}
 _lock = threading.Lock()
@@ -46,6 +48,8 @@ class Rules:
     signers_data: bytes | None = field(default=None, repr=False)
     signers_fault: RegistryError | None = None
     """Why that file could not be read at all."""
+    ground: tuple[str, ...] | None = field(default=None, repr=False)
+    """What the commit has at the places of `GROUND`, by object id; empty where there is nothing, none where unknown."""
 
     @cached_property
     def policy(self) -> Policy:
@@ -135,11 +139,11 @@ def _here(project: Project) -> Rules:
 
 def _tree(project: Project, commit: str) -> dict[str, Entry]:
     try:
-        return entries(project.objects, commit, [PATH, SIGNERS])
+        return entries(project.objects, commit, [PATH, SIGNERS, *GROUND])
     except GitError:
         if project.mirror is None:
             raise
-        return project.tree(commit, [PATH, SIGNERS])  # it was not brought yet
+        return project.tree(commit, [PATH, SIGNERS, *GROUND])  # it was not brought yet
 
 
 def _read(project: Project, commit: str) -> Rules:
@@ -157,7 +161,8 @@ def _read(project: Project, commit: str) -> Rules:
         signers = _file(project, commit, tree[SIGNERS]) if SIGNERS in tree else None
     except RegistryError as error:  # whoever asks for signatures is told
         fault = error
-    return Rules(project.where, commit, data, signers, fault)
+    ground = tuple(tree[path].oid if path in tree else "" for path in GROUND)
+    return Rules(project.where, commit, data, signers, fault, ground)
 
 
 def _file(project: Project, commit: str, entry: Entry) -> bytes:

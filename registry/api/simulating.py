@@ -15,6 +15,7 @@ from os import PathLike
 
 from registry.api.accepting import Accepted, read_accepted
 from registry.api.acting import Signer
+from registry.api.entering import read_results
 from registry.api.evidencing import require_registered
 from registry.api.gating import Gated, Known, Step, run_gates
 from registry.api.project import open_project
@@ -71,11 +72,12 @@ def simulate(
     real = {key: getattr(known_of, key) for key in ("kind", "authors", "history", "standing", "now")}
     act = replace(proposed, signature=VALID, **real)
     assumed, ignored = tuple(_assumed(accepted, act)), tuple(_ignored(accepted, version, stage))
-    if kind != "assign" or stage is None or policy.stage(stage) is None:
+    if kind != "assign" or stage is None or policy.stages is None or policy.stage(stage) is None:
         return Simulation(act, judge(act, policy), policy, None, assumed, ignored)
     known = Known.of(accepted, version, stage)
     gated = run_gates(opened, name, version, stage, policy, known=known, custom=custom, progress=progress)
-    act = replace(act, gates=gated.results, waived=act.waived or gated.waived)
+    gates, waived = read_results(policy.stages[stage], gated.results, waived=gated.waived)
+    act = replace(act, gates=gates, waived=act.waived or waived)
     return Simulation(act, judge(act, policy), policy, gated, assumed, ignored)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from registry.api.acting import EVIDENCE, Facts
 from registry.api.approvals import Weighed, weighed
+from registry.api.entering import read_results
 from registry.api.evidencing import evidence_at
 from registry.api.grounds import Grounds
 from registry.errors import RegistryError
@@ -86,7 +87,8 @@ class Support:
         except RegistryError as error:
             self.unjudged += (Reason("gate-not-run", error.what, error.fix or _RECORD),)
         else:
-            self.gates, self.waived = found.results, found.waived
+            answered = stage.ledger and bool(self.grounds.rules.policy.recorder)
+            self.gates, self.waived = read_results(stage, found.results, waived=found.waived, answered=answered)
 
     def _holds(self, stage: str) -> str | None:
         """What the stage holds without this assignment: nothing where its version was revoked, as for every reader."""

@@ -16,7 +16,7 @@ Values in, values out; what is given was gathered by `registry.api.accepting`. R
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 from registry.api.accepting import EVENT_REJECTED
@@ -24,7 +24,7 @@ from registry.api.acting import Facts, kind_of
 from registry.api.vouching import Said, Vouched
 from registry.errors import Refused
 from registry.eventkind import REVOKED
-from registry.governance import Approval, Reason, judge
+from registry.governance import Approval, GateResult, Reason, judge
 from registry.ledgerchain import ENTRY_MISSING, TAG_MISSING, TAG_MOVED
 from registry.policy import Policy
 from registry.signature import FORGED, Verdict
@@ -47,6 +47,14 @@ class Rejection(NamedTuple):
         return f"tag {shown(self.event.ref)} by {self.event.tagger} <{self.event.email}> is not accepted ({told})"
 
 
+class Entered(NamedTuple):
+    """What the gates of its stage say of an assignment."""
+
+    gates: tuple[GateResult, ...] = ()
+    waived: bool = False
+    """Whether the version meets every limit of the stage's `waive`."""
+
+
 class Given(NamedTuple):
     """What an artifact's events are judged by."""
 
@@ -60,6 +68,15 @@ class Given(NamedTuple):
     """By the tag that they are for."""
     vouched: Vouched | None = None
     """What the ledger says, where a stage asks for it."""
+    entered: Mapping[str, Entered] = {}
+    """By tag: what was found out of assignments; the gates of others are taken to have passed."""
+
+    def vouches(self, event: Event) -> bool:
+        """Whether a recorder answers for an event of a stage that asks for the ledger: then it was judged already."""
+        stage = self.policy.stage(event.stage) if event.stage is not None else None
+        if stage is None or not stage.ledger or self.vouched is None:
+            return False
+        return self.vouched.vouches(event, self.verdicts.get(event.oid))
 
 
 @dataclass(frozen=True)
@@ -199,15 +216,16 @@ class _Allowed:
         return (Reason(ENTRY_MISSING, what, fix),)
 
     def _reasons(self, event: Event, facts: Facts) -> tuple[Reason, ...]:
-        ledger = self._given.vouched
-        asked = event.stage in self._said
-        if asked and ledger is not None and ledger.vouches(event, self._given.verdicts.get(event.oid)):
+        if self._given.vouches(event):
             verdict = self._given.then.get(event.oid)
             if verdict is None or verdict.state not in FORGED:
                 return ()
             why = because(event.email, verdict)
             return (Reason("signature-needed", f"when it was recorded: {why}", "find out who made it"),)
         act = facts.act_of(event, self._given.approvals.get(event.ref, ()))
+        entered = self._given.entered.get(event.ref)
+        if entered is not None:
+            act = replace(act, gates=entered.gates, waived=entered.waived)
         return judge(act, self._given.policy).reasons
 
     def _require(self, known: Artifact, stage: str) -> None:

@@ -17,6 +17,18 @@ from registry.policygates import Interface
 CONTRACT, STAGE = "contract", "stage"
 
 
+def run_committed(gate: Interface, case: Case) -> Iterator[Finding]:
+    """That there is a contract where it asks for one: what the registry's own files say."""
+    if gate.against == CONTRACT and case.subject.contract is None:
+        yield _without(gate, case)
+
+
+def run_brought(gate: Interface, case: Case) -> Iterator[Finding]:
+    """Findings of `interface-matches`: what the model's own files say. Raises `Unjudged`."""
+    if gate.against != STAGE and case.subject.contract is not None:
+        yield from as_failed(gate, case, InterfaceMatches().run(case.model), InterfaceMatches.remedy)
+
+
 def run(gate: Interface, case: Case) -> Iterator[Finding]:
     """Findings of `interface-matches` and `interface-compatible`. Raises `Unjudged`."""
     if gate.against != STAGE:
@@ -24,9 +36,7 @@ def run(gate: Interface, case: Case) -> Iterator[Finding]:
             yield from as_failed(gate, case, InterfaceMatches().run(case.model), InterfaceMatches.remedy)
             yield passed(gate, case, f"judged by {contract_path(case.name)}")
         elif gate.against == CONTRACT:
-            path = contract_path(case.name)
-            fix = f"registry interface export {case.name}, and merge the file"
-            yield failed(gate, case, f"the default branch has no contract {path}", fix, path)
+            yield _without(gate, case)
         else:
             yield passed(gate, case, "there is no contract")
     if gate.against != CONTRACT:
@@ -37,3 +47,9 @@ def run(gate: Interface, case: Case) -> Iterator[Finding]:
         subject.recall = lambda _: past()
         yield from as_failed(gate, case, InterfaceCompatible().run(subject), InterfaceCompatible.remedy)
         yield passed(gate, case, f"judged by {case.holder.label} in {case.stage}")
+
+
+def _without(gate: Interface, case: Case) -> Finding:
+    path = contract_path(case.name)
+    fix = f"registry interface export {case.name}, and merge the file"
+    return failed(gate, case, f"the default branch has no contract {path}", fix, path)

@@ -10,13 +10,14 @@ stage holds, and by every report on it. An empty stage has nothing to compare wi
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from registry.errors import RegistryError
 from registry.findings import Finding
 from registry.gates import Case, failed, limits, passed, reports
 from registry.gates.case import Bytes
-from registry.lineage import METRICS
+from registry.lineage import METRICS, Certificate
 from registry.notice import Change
 from registry.policygates import Metric
 from registry.suite import Suite
@@ -32,12 +33,29 @@ def run(gate: Metric, case: Case) -> Iterator[Finding]:
     yield from _measured(gate, case, certified=gate.suite is None and gate.slice is None)
 
 
+def run_committed(gate: Metric, case: Case) -> Iterator[Finding]:
+    """The same by the registry's own files: nothing is compared, and a certificate is taken at its word."""
+    alone = replace(gate, tolerance=None)
+    yield from _measured(alone, case, certified=is_certifiable(gate), asked=False)
+
+
+def is_certifiable(gate: Metric) -> bool:
+    """Whether the number may be that of a birth certificate where no suite measures it."""
+    return gate.suite is None and gate.slice is None and gate.tolerance is None
+
+
+def is_measured(gate: Metric, case: Case) -> bool:
+    """Whether a suite that can be read, or one that cannot, has the word on the number."""
+    found = [known.suite for known in reports.suites(case)]
+    return any(isinstance(each, RegistryError) or any(one.name == gate.name for one in each.metrics) for each in found)
+
+
 def run_reported(gate: Metric, case: Case) -> Iterator[Finding]:
     """The same by reports alone: what a model's author says of it waives nobody's approval."""
     yield from _measured(gate, case, certified=False)
 
 
-def _measured(gate: Metric, case: Case, *, certified: bool) -> Iterator[Finding]:
+def _measured(gate: Metric, case: Case, *, certified: bool, asked: bool = True) -> Iterator[Finding]:
     found = 0
     for known in reports.suites(case):
         if isinstance(known.suite, RegistryError):
@@ -51,7 +69,7 @@ def _measured(gate: Metric, case: Case, *, certified: bool) -> Iterator[Finding]
     if found:
         return
     if certified:
-        yield from _certified(gate, case)
+        yield from _certified(gate, case, asked=asked)
         return
     suite = f"suite {gate.suite}" if gate.suite else "a suite"
     message = f"the default branch has not {suite} for {case.name} that measures {gate.name}"
@@ -143,9 +161,7 @@ def _value(metrics: Any, gate: Metric, report: Evaluation, whose: str) -> Any:
     return _MISSING if sliced is None else sliced.get(gate.name, _MISSING)
 
 
-def _certified(gate: Metric, case: Case) -> Iterator[Finding]:
-    from registry.provenance import collect
-
+def _certified(gate: Metric, case: Case, *, asked: bool) -> Iterator[Finding]:
     if gate.tolerance is not None:
         message = f"no suite measures {gate.name}: what a certificate says cannot be compared with what the stage holds"
         yield failed(gate, case, message, "add the metric to a suite in evaluations/, and evaluate")
@@ -155,10 +171,7 @@ def _certified(gate: Metric, case: Case) -> Iterator[Finding]:
         message = f"no suite measures {gate.name}, and the birth certificate has no such metric"
         yield failed(gate, case, message, "add the metric to a suite, or write it into the source's metrics.json")
         return
-    subject = case.model
-    pins = subject.pins
-    true = collect(subject.source.source, pins.commit, subject.model, project=subject.address, revision=pins.rev)
-    if true.section(METRICS).get(gate.name) != fact:
+    if asked and _true(case).section(METRICS).get(gate.name) != fact:
         message = f"the birth certificate says {gate.name} {fact.value}, the pinned commit does not"
         yield failed(gate, case, message, "write the link again with `registry link`")
         return
@@ -167,6 +180,15 @@ def _certified(gate: Metric, case: Case) -> Iterator[Finding]:
         yield failed(gate, case, f"{gate.name} (birth certificate) {each}", "choose a version that keeps the limit")
     if not told:
         yield passed(gate, case, f"{gate.name} (birth certificate) is {fact.value}")
+
+
+def _true(case: Case) -> Certificate:
+    """What the pinned commit says. Raises `Unjudged`."""
+    from registry.provenance import collect
+
+    subject = case.model
+    pins = subject.pins
+    return collect(subject.source.source, pins.commit, subject.model, project=subject.address, revision=pins.rev)
 
 
 def _named(gate: Metric) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from registry.checks.digest_matches import DigestMatches
 from registry.checks.size_limit import SizeLimit
 from registry.findings import Finding
-from registry.gates import Case, as_failed, passed
+from registry.gates import Case, as_failed, failed, passed
 from registry.policygates import Size
 
 
@@ -19,3 +19,11 @@ def run(gate: Size, case: Case) -> Iterator[Finding]:
     yield from as_failed(gate, case, found, DigestMatches.remedy)
     if not found:
         yield passed(gate, case, f"at most {gate.limit:,} bytes")
+
+
+def run_brought(gate: Size, case: Case) -> Iterator[Finding]:
+    """The same of files that were brought and verified."""
+    size = sum(each.path.stat().st_size for each in case.files().values())
+    if size > gate.limit:
+        message = f"the model has {size:,} bytes, the limit is {gate.limit:,}"
+        yield failed(gate, case, message, "make the model smaller")

@@ -156,7 +156,7 @@ def rejected(accepted: Accepted, event: Event, address: str, principal: str | No
         tag=event.ref,
         commit=event.commit,
         message=_words(event.message),
-        links=_links(address, event.commit, None),
+        links=links(address, event.commit, None),
         reasons=tuple(f"{each.id}: {each.message}" for each in reasons),
         principal=principal,
     )
