@@ -7,12 +7,14 @@ that a policy may require.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
+from typing import Any
 
 from registry import strictyaml
 from registry.card import PLACEHOLDER
 from registry.cardfacts import LIBRARIES, TAG, details, front
+from registry.cardupdate import DETAILS, INTERFACE
 from registry.interface import Interface, signature
 from registry.lineage import Certificate
 from registry.linkfile import Link
@@ -38,20 +40,31 @@ _ASKED = (
 
 def draft(name: str, link: Link, metafile: Metafile, certificate: Certificate | None = None) -> str:
     """The text of a new card, with the facts of the birth certificate where there is one."""
-    library = LIBRARIES.get(metafile.model_type)
-    facts = ({"library_name": library} if library else {}) | {"tags": [TAG]}
-    facts |= front(name, certificate) if certificate is not None else {}
+    facts = known_of(name, metafile, certificate)
+    parted = blocks(link, metafile, certificate)
     missing = "".join(f"# {key}:\n" for key in ("datasets", "metrics") if key not in facts)
     parts = [
         _FRONT.format(facts=strictyaml.dump(facts), missing=missing),
         f"# {name}\n",
-        "## Model details\n",
-        _code(chain(_details(link, metafile), details(certificate) if certificate is not None else ())),
-        "## Interface\n",
-        _code(_methods(metafile.interface)),
+        *(part for title, text in parted.items() for part in (f"## {title}\n", text)),
         *(f"## {title}\n\n<!-- {asked} -->\n\n{PLACEHOLDER}\n" for title, asked in _ASKED),
     ]
     return "\n".join(parts)
+
+
+def known_of(
+    name: str, metafile: Metafile, certificate: Certificate | None, said: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The front matter that metafile and certificate know of; `said` is what a card says already."""
+    library = LIBRARIES.get(metafile.model_type)
+    facts = ({"library_name": library} if library else {}) | {"tags": [TAG]}
+    return facts | (front(name, certificate, said) if certificate is not None else {})
+
+
+def blocks(link: Link, metafile: Metafile, certificate: Certificate | None) -> dict[str, str]:
+    """The indented lines of the sections that link, metafile and certificate fill, by title."""
+    facts = chain(_details(link, metafile), details(certificate) if certificate is not None else ())
+    return {DETAILS: _code(facts), INTERFACE: _code(_methods(metafile.interface))}
 
 
 def _details(link: Link, metafile: Metafile) -> Iterator[str]:

@@ -6,7 +6,7 @@ was not accepted does not count.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from registry.state import Artifact, Assignment, fold
@@ -43,12 +43,7 @@ def holdings(events: Iterable[Event], moment: int, marks: Mapping[tuple[str, str
     """
     before = _until(events, moment)
     said = marks or {}
-    return [
-        _holding(artifact, found, said)
-        for artifact in before.values()
-        for stage in sorted(artifact.stages)
-        if (found := artifact.holder(stage)) is not None
-    ]
+    return [each for artifact in before.values() for each in _held(artifact, said)]
 
 
 def _until(events: Iterable[Event], moment: int) -> dict[str, Artifact]:
@@ -63,9 +58,16 @@ def _until(events: Iterable[Event], moment: int) -> dict[str, Artifact]:
     return found if len(kept) == sum(len(each.events) for each in found.values()) else fold(kept)
 
 
-def _holding(artifact: Artifact, found: Assignment, said: Mapping[tuple[str, str], str]) -> Holding:
+def _held(artifact: Artifact, said: Mapping[tuple[str, str], str]) -> Iterator[Holding]:
+    """What an artifact's stages hold."""
+    found = [held for stage in sorted(artifact.stages) if (held := artifact.holder(stage)) is not None]
+    since = {each.stage: each.since for each in tenures(artifact) if each.until is None} if found else {}
+    for each in found:
+        yield _holding(artifact, each, since[each.stage], said)
+
+
+def _holding(artifact: Artifact, found: Assignment, since: int, said: Mapping[tuple[str, str], str]) -> Holding:
     label = found.version.label
-    since = next(each.since for each in tenures(artifact) if each.stage == found.stage and each.until is None)
     began = _began(artifact, found, since)
     marks = [said.get((artifact.name, label)), said.get((artifact.name, ""))]
     marks.append("deprecated" if artifact.deprecated else None)

@@ -94,7 +94,8 @@ _object = re.compile(
     r"tagger ([^\n\0<>]*)<([^\n\0<>]*)> ([0-9]{1,12}) ([+-][0-9]{4})\n"
     r"(?:gpgsig(?:-sha256)? [^\n]*\n(?: [^\n]*\n)*)*\n",
 )
-_TRAILER = re.compile(r"([A-Za-z][A-Za-z0-9-]*): *(.*)")
+_KEY = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
+_BEGIN = "-----BEGIN "
 _SIGNATURE = re.compile(r"^-----BEGIN (?:SSH SIGNATURE|PGP SIGNATURE|PGP MESSAGE|SIGNED MESSAGE)-----$", re.MULTILINE)
 
 
@@ -196,6 +197,9 @@ def _malformed(text: str) -> tuple[str, str] | None:
 
 def text_of(message: str) -> str:
     """A message without its signature, which begins at the last line that can begin one, as for git itself."""
+    last = message.rfind(_BEGIN)
+    if last < 0 or _SIGNATURE.match(message, last):
+        return message[:last] if last >= 0 else message
     starts = [found.start() for found in _SIGNATURE.finditer(message)]
     return message[: starts[-1]] if starts else message
 
@@ -213,8 +217,13 @@ def trailers(message: str) -> dict[str, str]:
         return {}
     found: dict[str, str] = {}
     for line in paragraph[2].splitlines():
-        match = _TRAILER.fullmatch(line)
-        if match is None:
+        key, colon, said = line.partition(":")
+        if not colon or not _is_key(key):
             return {}
-        found.setdefault(match[1], match[2].strip())
+        found.setdefault(key, said.strip())
     return found
+
+
+@lru_cache(maxsize=256)
+def _is_key(text: str) -> bool:
+    return _KEY.fullmatch(text) is not None

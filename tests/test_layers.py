@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "registry"
 LAYERS = (
     ("errors", "findings", "plural"),
     (
-        "annotations", "card", "carddiff", "carddraft", "cardfacts", "cardfields", "channels", "commit", "comparison", "consumers", "containment", "datatypes", "direction", "document", "evaluation", "eventkind", "external", "hosts", "interface", "interfacediff", "layout", "ledger", "ledgerchain", "ledgertree", "lineage", "linkfile", "lockfile", "metafile", "mlmodel", "mlsignature", "names", "notice",
+        "annotations", "card", "carddiff", "carddraft", "cardfacts", "cardfields", "cardupdate", "channels", "commit", "comparison", "consumers", "containment", "datatypes", "direction", "document", "evaluation", "eventkind", "external", "hosts", "interface", "interfacediff", "layout", "ledger", "ledgerchain", "ledgertree", "lineage", "linkfile", "lockfile", "metafile", "mlmodel", "mlsignature", "names", "notice",
         "ranges", "reportdiff", "shape", "shapechoice", "signature", "strictyaml", "substitution", "suite", "tags", "tomltable", "urlpattern", "versions",
     ),
     ("approval", "compliance", "evidence", "governance", "holdings", "moments", "policy", "policyfaults", "policygates", "policystages", "policytimes", "received", "signaturerules", "state", "tagrules", "tenure", "trail", "views"),

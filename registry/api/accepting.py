@@ -17,6 +17,7 @@ import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from registry.api.rules import Rules, read_rules
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from registry.api.project import Project
     from registry.api.vouching import Vouched
     from registry.api.weighing import Given, Rejection, Weighed
+    from registry.approval import Note
     from registry.git.tagscan import Scan
     from registry.governance import Approval
     from registry.policy import Policy
@@ -255,7 +257,7 @@ def _approvals(
     project: Project, rules: Rules, events: Iterable[Event], now: Mapping[str, Verdict], asked: Mapping[str, str]
 ) -> tuple[dict[str, Sequence[Approval]], tuple[str, ...]]:
     """The approvals that count, by the tag of the assignment, and the refs they were looked for in."""
-    from registry.api.approvals import read_notes, weigh
+    from registry.api.approvals import read_notes, verdicts_on, weigh
     from registry.api.authorship import authors
     from registry.approval import APPROVAL
     from registry.state import named_version
@@ -266,19 +268,28 @@ def _approvals(
     also = tuple(f"refs/tags/{APPROVAL}/{digest}/*" for digest in below) or (f"refs/tags/{APPROVAL}/*",)
     if project.mirror is not None and not project.brought.issuperset(also):
         project.mirror.update(also)
-    events = list(events)
-    notes = read_notes(project, APPROVAL, digests[0] if len(digests) == 1 else None).good
-    told: dict[str, Sequence[Approval]] = {}
+    told: dict[str, Sequence[Approval]] = dict.fromkeys(asked, ())
+    wanted: dict[tuple[object, ...], list[Event]] = {}
+    made: dict[tuple[str, str | None], list[Event]] = {}
     for event in events:
-        if event.ref not in asked:
-            continue
-        version = named_version(event)
-        about = (event.artifact, version, event.stage, event.commit, asked[event.ref])
-        mine = [each for each in notes if _about(each.said.evidence) == about]
-        made = [e for e in events if (e.artifact, e.version, e.kind) == (event.artifact, version, REGISTRATION)]
-        author = authors(made, now, rules.policy)
-        found = weigh(project, mine, rules.policy, rules.signers, author) if mine else ()
-        told[event.ref] = [each.approval for each in found if each.approval is not None]
+        if event.ref in asked:
+            place = (event.artifact, named_version(event), event.stage, event.commit, asked[event.ref])
+            wanted.setdefault(place, []).append(event)
+        elif event.kind == REGISTRATION:
+            made.setdefault((event.artifact, event.version), []).append(event)
+    notes: dict[tuple[object, ...], list[Note]] = {}
+    for note in read_notes(project, APPROVAL, digests[0] if len(digests) == 1 else None).good:
+        if (about := _about(note.said.evidence)) in wanted:
+            notes.setdefault(about, []).append(note)
+    if not notes or rules.signers is None:
+        return told, also
+    known = verdicts_on(project, chain.from_iterable(notes.values()), rules.policy, rules.signers)
+    for about, mine in notes.items():
+        event = wanted[about][0]
+        author = authors(made.get((event.artifact, named_version(event)), ()), now, rules.policy)
+        found = weigh(project, mine, rules.policy, rules.signers, author, known=known)
+        given = [each.approval for each in found if each.approval is not None]
+        told.update((each.ref, given) for each in wanted[about])
     return told, also
 
 

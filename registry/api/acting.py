@@ -130,7 +130,7 @@ class Facts:
             waived=claims.waived,
             gates=tuple(claims.gates),
             now=now,
-            history=tuple(self.course.of(version)),
+            history=tuple(self.course.of(version or "", now)),
             standing=ACTIVE if kind == "register" and standing == UNREGISTERED else standing,
             confirms=tuple(claims.confirms),
             reference=claims.reference,
@@ -142,7 +142,8 @@ class Facts:
 
         A version that was cancelled since stood then: what holds of it now is for the fold to say.
         """
-        lines, kind = trailers(event.message), kind_of(event)
+        lines = trailers(event.message)
+        kind = act_kind(event.kind, lines)
         version = event.version or self.artifact.labels.get(event.ref)
         stage = self.policy.stage(event.stage) if event.stage is not None else None
         gates = () if stage is None else tuple(GateResult(each.key, passed=True) for each in stage.required_gates)

@@ -1,11 +1,14 @@
 """`export` and `import`: artifacts in one file, for a place without a network.
 
 A bundle is a tar archive: `manifest.json`, `registry.bundle` (git-bundle(1): the registry's default branch and the
-tags of the artifacts), and `sha256/<digest>` for each file of their versions. Importing it makes what a load with the
-network would have left behind: the copy of the registry, and verified files. Nothing in it is believed: git checks
-every object's id, each file is held against its digest, names and sizes are bounded, and a tag that is known here and
-points elsewhere in the bundle is refused. Who may give such a bundle is the reader's decision: it says which tags there
-are, as a server does.
+tags of the artifacts), and `sha256/<digest>` for each file of their versions. Under a policy that governs there is with
+them what its events are judged by: the whole ledger, approvals of the evidence that the artifacts' assignments name,
+and the root's signatures. Importing it makes what a load with the network would have left behind: the copies of the
+registry and its ledger, and verified files. Nothing in it is believed: git checks every object's id, each file is held
+against its digest, names and sizes are bounded, a tag that is known here and points elsewhere in the bundle is refused,
+and so is a ledger that does not go on from the one that this machine saw; an older one leaves that in its place. Every
+load judges the events anew. Who may give such a bundle is the reader's decision: it says which tags there are, as a
+server does.
 """
 
 from __future__ import annotations
@@ -23,21 +26,33 @@ from os import PathLike
 from pathlib import Path
 from typing import IO, Any
 
+from registry.api.accepting import read_accepted
+from registry.api.acting import EVIDENCE
 from registry.api.bringing import bring
-from registry.api.project import open_project, read_artifact
+from registry.api.project import Project, open_project
 from registry.api.resolving import Resolved, resolve
+from registry.api.rules import read_rules
+from registry.api.tips import require_later
+from registry.approval import APPROVAL, prefix
 from registry.cache.files import VerifiedFile, kept, using
 from registry.cache.transfer import Step, Stream, Wanted, transfer
 from registry.errors import NotFound, Refused, RegistryError
 from registry.git.bundle import write_bundle
-from registry.git.mirror import Mirror
+from registry.git.ledger import descends, look
+from registry.git.ledgercopy import LedgerCopy
+from registry.git.mirror import LEDGER, Mirror, bundled
 from registry.names import in_tag, require_artifact
-from registry.urls import parse
+from registry.tags import trailers
+from registry.urls import Address, parse
 from registry.versions import require as require_version
 
 FORMAT = 1
 MANIFEST, REPOSITORY, FILES = "manifest.json", "registry.bundle", "sha256/"
 MOST_MANIFEST = 1 << 24
+ROOTS = "refs/tags/policy/*"
+"""Where the root's signatures on policies are."""
+_MANY = 500
+"""Of more approved evidences than this all approvals are taken: each is a pattern on the command line."""
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _FIX = "export it again with `registry export`"
 
@@ -82,7 +97,12 @@ def export(
             files |= {file.sha256: file for file in (*fetched.files.values(), fetched.metafile_file)}
         repository = Path(folder, REPOSITORY)
         refs = [f"refs/tags/{in_tag(name)}{mark}*" for name in names for mark in "@#"]
-        write_bundle(opened.address, refs, repository)
+        rules = read_rules(opened)
+        beside = [] if rules.data is None else [ROOTS]
+        if rules.governs:
+            named = sorted({ref for name in names for ref in _approvals(opened, name)})
+            beside += named if len(named) <= _MANY else [f"refs/tags/{APPROVAL}/*"]
+        write_bundle(opened.address, [*refs, *beside], repository, ledger=rules.governs)
         told = Bundled(
             Path(output),
             opened.address.text,
@@ -94,9 +114,17 @@ def export(
     return told
 
 
+def _approvals(opened: Project, name: str) -> Iterator[str]:
+    """Where the approvals are that the artifact's assignments name."""
+    for event in opened.scan(name).events:
+        said = trailers(event.message).get(EVIDENCE, "")
+        if _DIGEST.fullmatch(said):
+            yield f"refs/tags/{prefix(APPROVAL, said)}*"
+
+
 def _chosen(name: str, versions: Sequence[str], project: str | PathLike[str]) -> list[Resolved]:
     require_artifact(name)
-    artifact = read_artifact(open_project(project), name, head=True).artifact
+    artifact = read_accepted(open_project(project), name).artifact
     wanted = list(versions)
     if not wanted:
         latest = artifact.latest()
@@ -174,9 +202,28 @@ def _imported(place: Path, archive: tarfile.TarFile, step: Step | None) -> Bundl
             stream = archive.extractfile(members[REPOSITORY])
             while block := stream.read(1 << 20) if stream else b"":
                 sink.write(block)
-        Mirror(parse(manifest["project"]), "registries").take_bundle(repository)
+        _take(parse(manifest["project"]), repository)
     versions = tuple((require_artifact(name), require_version(version)) for name, version in manifest["versions"])
     return Bundled(place, manifest["project"], versions, len(files), sum(files.values()))
+
+
+def _take(address: Address, repository: Path) -> None:
+    """Take tags, default branch and ledger over, all or nothing."""
+    mirror, copy = Mirror(address, "registries"), LedgerCopy(address)
+    offered, here = bundled(repository).get(LEDGER), copy.tip()
+    if offered is None or (here is not None and descends(copy.path, here, offered)):
+        mirror.take_bundle(repository, ledger=False)
+        return
+    where = str(address)
+    with copy.taken(repository, LEDGER) as made:
+        found = look(made, where)
+        if here is not None and not descends(made, offered, here):
+            what = f"the bundle's ledger at {offered} does not go on from the one here at {here}"
+            fix = "find out which is right; `registry cache prune --all` forgets what is known here"
+            raise Refused("ledger-forked", what, where, fix)
+        if found is not None:
+            require_later(where, made, found.head)
+        mirror.take_bundle(repository)
 
 
 def _opener(archive: tarfile.TarFile, member: tarfile.TarInfo) -> Any:

@@ -6,6 +6,8 @@ a symlink. Beginning one reads the metafile that the link pins, and nothing of t
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -16,7 +18,8 @@ from registry.api.project import Project, open_project
 from registry.api.resolving import Read, Resolved, decided, pinned_at, pinned_by
 from registry.api.writing import registry_root, require_inside, write_file
 from registry.card import Card, parse_card
-from registry.carddraft import draft
+from registry.carddraft import blocks, draft, known_of
+from registry.cardupdate import Updated, update
 from registry.checks.files import FILE, on_disk
 from registry.checks.listing import about, artifact_of, listing
 from registry.errors import NotFound, Refused, RegistryError
@@ -24,10 +27,13 @@ from registry.lineage import Certificate, certificate_path
 from registry.lineage import parse as parse_certificate
 from registry.linkfile import parse_link
 from registry.names import require_artifact, require_stage
+from registry.state import fold_artifact
 from registry.strictyaml import LIMIT
 
 Where = str | PathLike[str]
 
+VERSIONS = 200
+"""How many versions back a card may have been begun or brought up to date."""
 _NOWHERE = "0" * 40
 """The commit of a link that was not committed yet."""
 
@@ -50,6 +56,38 @@ def init_card(name: str, project: Where = ".") -> Path:
 
     Raises `RegistryError`, `NotFound`, `Refused`; then nothing was written.
     """
+    opened, root, path = _here(name, project)
+    if path.is_symlink() or path.exists():
+        raise RegistryError("the card is there already", str(path), "edit it, or remove it first")
+    linked = _linked(opened, root, name)
+    write_file(path, draft(name, linked.link, bring_metafile(linked), _certificate(root, linked)))
+    return path
+
+
+def update_card(name: str, project: Where = ".") -> tuple[Path, Updated]:
+    """Bring what `init_card` wrote up to date with the link and its certificate; what people wrote stays as it is.
+
+    Raises `RegistryError`, `NotFound`, `Refused`; then nothing was written.
+    """
+    opened, root, path = _here(name, project)
+    if path.is_symlink() or not path.is_file():
+        raise NotFound(f"{name!r} has no card: {path} is no file", opened.where, f"registry card init {name}")
+    linked = _linked(opened, root, name)
+    certificate = _certificate(root, linked)
+    if certificate is None:
+        what = "there is no birth certificate of what the link pins, so nothing is known to bring up to date"
+        raise RegistryError(what, str(root / certificate_path(name)), "write it again with `registry link`")
+    metafile, data = bring_metafile(linked), path.read_bytes()
+    tag = {"pipeline_tag": parse_card(data, str(path)).fields.mapping().get("pipeline_tag")}
+    known = [known_of(name, metafile, each, tag) for each in (certificate, *_earlier(opened, name))]
+    found = update(data, str(path), known[0], known, blocks(linked.link, metafile, certificate))
+    if found.changed:
+        write_file(path, found.text)
+    return path, found
+
+
+def _here(name: str, project: Where) -> tuple[Project, Path, Path]:
+    """The registry, its folder, and where the artifact's card stands."""
     require_artifact(name)
     opened = open_project(project)
     if not opened.address.local:
@@ -57,11 +95,18 @@ def init_card(name: str, project: Where = ".") -> Path:
     root = registry_root(project)
     path = root / about(name)[0]
     require_inside(root, path)
-    if path.is_symlink() or path.exists():
-        raise RegistryError("the card is there already", str(path), "edit it, or remove it first")
-    linked = _linked(opened, root, name)
-    write_file(path, draft(name, linked.link, bring_metafile(linked), _certificate(root, linked)))
-    return path
+    return opened, root, path
+
+
+def _earlier(opened: Project, name: str) -> Iterator[Certificate]:
+    """The certificates at `HEAD` and at the artifact's last versions; one that cannot be read is none."""
+    versions = fold_artifact(name, opened.scan(name).events).versions.values()
+    head = opened.head()
+    commits = [*([head] if head else []), *(each.commit for each in [*versions][-VERSIONS:])]
+    path = certificate_path(name)
+    for _, data in opened.read_at([(each, path) for each in dict.fromkeys(commits)], LIMIT).values():
+        with suppress(RegistryError):
+            yield parse_certificate(data, path)
 
 
 def read_card(text: str, project: Where = ".") -> CardText:

@@ -94,7 +94,7 @@ class Known(NamedTuple):
             return cls(accepted.artifact, [each for each in tenures(accepted.artifact) if each.version == version])
         refused = accepted.weighed.refusals.get(stage)
         unclear = refused if refused is not None and refused.reason != REVOKED else None
-        return cls(accepted.artifact, accepted.facts.course.of(version), unclear)
+        return cls(accepted.artifact, accepted.facts.course.of(version, int(time.time())), unclear)
 
 
 def check_gates(

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from registry.api.project import Project
 from registry.errors import GitError, NotFound, Refused, RegistryError
-from registry.git.objects import Entry, entries, file_entry, heads
+from registry.git.objects import Blobs, Entry, entries, file_entry, heads, read_blobs
 
 if TYPE_CHECKING:
     from registry.policy import Policy
@@ -148,27 +148,29 @@ def _tree(project: Project, commit: str) -> dict[str, Entry]:
 
 def _read(project: Project, commit: str) -> Rules:
     tree = _tree(project, commit)
+    oids = [each.oid for each in tree.values() if each.kind == "blob"]
     if project.mirror is not None and tree:
-        project.mirror.fetch_objects([each.oid for each in tree.values() if each.kind == "blob"])
+        project.mirror.fetch_objects(oids)
+    files = read_blobs(project.objects, oids, LIMIT)
     try:
-        data = _file(project, commit, tree[PATH]) if PATH in tree else None
+        data = _file(project, commit, tree[PATH], files) if PATH in tree else None
     except NotFound:
         raise
     except RegistryError as error:
         raise Refused("policy-valid", error.what, error.where, error.fix) from None
     signers, fault = None, None
     try:
-        signers = _file(project, commit, tree[SIGNERS]) if SIGNERS in tree else None
+        signers = _file(project, commit, tree[SIGNERS], files) if SIGNERS in tree else None
     except RegistryError as error:  # whoever asks for signatures is told
         fault = error
     ground = tuple(tree[path].oid if path in tree else "" for path in GROUND)
     return Rules(project.where, commit, data, signers, fault, ground)
 
 
-def _file(project: Project, commit: str, entry: Entry) -> bytes:
+def _file(project: Project, commit: str, entry: Entry, files: Blobs) -> bytes:
     where = f"{project.where}: {commit[:7]}:{entry.path}"
     try:
-        return project.blob(file_entry(entry, entry.path, where).oid, LIMIT, where)
+        return files.data(file_entry(entry, entry.path, where).oid, where)
     except RegistryError as error:
         error.where = error.where or where
         raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from os import PathLike
 from typing import NamedTuple
@@ -63,9 +63,8 @@ def verdicts(
     now = int(time.time())
     wanted = {event.oid: event for event in events}
     proofs = _proofs(project, wanted, signers)
-    return {
-        oid: judge(proofs[oid], signers, now if at is None else at(event), compromised) for oid, event in wanted.items()
-    }
+    times = {oid: now if at is None else at(event) for oid, event in wanted.items()}
+    return _judged(proofs, times, signers, compromised)
 
 
 def commit_verdicts(
@@ -82,7 +81,21 @@ def commit_verdicts(
     """
     now = int(time.time())
     proofs = _proofs(project, commits, signers, commit=True, objects=objects)
-    return {oid: judge(proofs[oid], signers, now if at is None else at(oid), compromised) for oid in commits}
+    return _judged(proofs, {oid: now if at is None else at(oid) for oid in commits}, signers, compromised)
+
+
+def _judged(
+    proofs: Mapping[str, Proof], times: Mapping[str, int], signers: AllowedSigners, compromised: Compromised | None
+) -> dict[str, Verdict]:
+    """Judge each by its time; of thousands of tags most have the same proof, and get the same verdict."""
+    known: dict[tuple[Proof, int], Verdict] = {}
+    found = {}
+    for oid, time_ in times.items():
+        place = proofs[oid], time_
+        if place not in known:
+            known[place] = judge(proofs[oid], signers, time_, compromised)
+        found[oid] = known[place]
+    return found
 
 
 def _proofs(

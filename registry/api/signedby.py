@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from registry.policy import Policy
@@ -32,6 +33,7 @@ class Signed(NamedTuple):
             yield "signature"
 
 
+@lru_cache(maxsize=1 << 12)
 def signed(verdict: Verdict | None, email: str) -> Signed:
     """A verdict on what claims to be by the person with this e-mail."""
     if verdict is None:

@@ -5,6 +5,7 @@ What cannot be judged speaks for nothing, and says why.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 from registry.api.acting import EVIDENCE, Facts
@@ -73,7 +74,7 @@ class Support:
     def _run(self, stage: Stage) -> None:
         from registry.api.gating import Known, run_gates
 
-        history = self.facts.course.of(self.version)
+        history = self.facts.course.of(self.version or "", int(time.time()))
         try:
             found = run_gates(
                 self.grounds.project,

@@ -49,6 +49,16 @@ def believe(where: str, path: str | PathLike[str], head: Head | None, deepen: Ca
         _remember(where, file, head)
 
 
+def require_later(
+    where: str, path: str | PathLike[str], head: Head, deepen: Callable[[], object] = lambda: None
+) -> None:
+    """Hold a ledger against what this machine saw, and remember nothing. Raises `Refused` as `believe`."""
+    file = _file(where)
+    known = _unwritten.get(str(file)) or _parse(remembered.recall(file), file)
+    if known is not None and known != head:
+        _require_later(where, path, known, head, deepen)
+
+
 def _require_later(
     where: str, path: str | PathLike[str], known: Head, head: Head | None, deepen: Callable[[], object]
 ) -> None:

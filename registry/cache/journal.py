@@ -88,13 +88,16 @@ def _read(path: Path) -> dict[str, Fields]:
     except OSError:
         return {}
     known = {}
+    made: dict[bytes, Fields] = {}  # most say the same
     for line in data.split(b"\n"):
         check, _, text = line.partition(b"\t")
         if check != b"%08x" % crc32(text):
             continue
+        key, _, said = text.partition(b"\t")
         with suppress(UnicodeDecodeError):
-            key, *fields = text.decode().split("\t")
-            known[key] = tuple(fields)
+            if said not in made:
+                made[said] = tuple(said.decode().split("\t"))
+            known[key.decode()] = made[said]
     return known
 
 

@@ -19,23 +19,42 @@ def card() -> None:
 
 @card.command("init")
 @options.name
+@click.option("--update", "again", is_flag=True, help="Bring what this command wrote into a card up to date.")
 @options.repo
 @options.as_json
-def init(name: str, repo: str, as_json: bool) -> None:
+def init(name: str, again: bool, repo: str, as_json: bool) -> None:
     """Begin the card of NAME from its link: what the model is and takes is filled in, the rest is for people.
 
-    The file is written, never committed; a card that is there is left alone.
+    The file is written, never committed; a card that is there is left alone. With --update its facts follow the link:
+    library, data sets, metrics, parameters, interface. What people wrote stays as it is.
 
     \b
     Example:  registry card init cost_predictor
     """
     from registry.api.cards import init_card
 
+    if again:
+        _update(name, repo, as_json=as_json)
+        return
     path = init_card(name, repo)
     if as_json:
         options.print_json(str(path))
         return
     click.echo(f"wrote {os.path.relpath(path)}; write what only people know into it, and commit it with the link")
+
+
+def _update(name: str, repo: str, *, as_json: bool) -> None:
+    from registry.api.cards import update_card
+
+    path, done = update_card(name, repo)
+    if as_json:
+        options.print_json({"path": str(path), "changed": list(done.changed), "left": list(done.left)})
+        return
+    shown = os.path.relpath(path)
+    click.echo(f"updated {shown}: {', '.join(done.changed)}" if done.changed else f"{shown} is up to date")
+    if done.left:
+        told = f"{', '.join(done.left)} of {shown} is what people wrote, and stays"
+        click.echo(f"{told}; take it out to have it written anew", err=True)
 
 
 @card.command()

@@ -8,7 +8,8 @@ for those to say who saw it before.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from registry import cache, offline
 from registry.errors import GitError, Refused
 from registry.git.bare import fresh
 from registry.git.ledger import LOCAL, TRACKED
-from registry.git.mirror import folder_of, url_of
+from registry.git.mirror import folder_of, no_bundle, url_of
 from registry.git.process import LOCAL as LOCAL_TOO
 from registry.git.process import NETWORK, run
 from registry.git.remote import ask
@@ -51,6 +52,29 @@ class LedgerCopy:
                 shutil.rmtree(self.path, ignore_errors=True)
                 here = False
             return self._fetch(whole=whole) if here else self._clone(whole=whole)
+
+    def tip(self) -> str | None:
+        """The newest commit that is here, as it was last seen."""
+        if not (self.path / "config").is_file():
+            return None
+        line = ["for-each-ref", "--format=%(objectname)", "--", LOCAL]
+        return run(self.path, line).out.decode().strip() or None
+
+    @contextmanager
+    def taken(self, bundle: Path, ref: str) -> Iterator[Path]:
+        """A copy made of a ref of a git bundle, which takes this one's place when the block is done without an error.
+
+        Raises `Refused` (`bundle-valid`) where git cannot read it.
+        """
+        with cache.lock(self._lock), fresh(self.path) as made:
+            line = ["fetch", *_QUIET, "--end-of-options", str(bundle), f"+{ref}:{LOCAL}"]
+            try:
+                run(None, ["init", "--quiet", "--bare", "--end-of-options", str(made)])
+                run(made, ["config", "remote.origin.url", url_of(self.address)])
+                run(made, line, protocols="file")
+            except GitError as error:
+                raise no_bundle(error) from None
+            yield made
 
     def _fetch(self, *, whole: bool) -> bool:
         flags = ["--unshallow"] if whole and (self.path / "shallow").is_file() else []

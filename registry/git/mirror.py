@@ -36,6 +36,8 @@ MARK = "seen"
 """A file in a mirror whose time is that of the last fetch of refs."""
 HEAD = "refs/registry/HEAD"
 """Where a mirror keeps the remote's default branch."""
+LEDGER = "refs/registry/ledger"
+"""Where a mirror keeps the tip of the remote's ledger."""
 _KEPT = {"HEAD": HEAD, "refs/heads/ledger*": "refs/registry/ledger*"}
 """Refs of the remote that a mirror keeps under other names, lest they be taken for what somebody asked for."""
 
@@ -122,15 +124,17 @@ class Mirror:
             self._git(*(_WHOLE if depth else ()), "fetch", *flags, "origin", f"+{ref}:{ref}")
             self._marked()
 
-    def take_bundle(self, bundle: Path) -> None:
-        """Take over the refs and objects of a git bundle, as if they had been fetched.
+    def take_bundle(self, bundle: Path, *, ledger: bool = True) -> None:
+        """Take over the refs and objects of a git bundle, as if they had been fetched; without `ledger` not its tip.
 
         Raises `Refused` (`bundle-valid`) where git cannot read it, (`tag-moved`) where a tag that is here is another
         one there; then no ref was changed.
         """
         self.ensure()
         with cache.lock(self._lock):
-            refs = _bundled(bundle)
+            refs = bundled(bundle)
+            if not ledger:
+                refs.pop(LEDGER, None)
             here = run(self.path, ["for-each-ref", "--format=%(refname) %(objectname)"]).out.decode()
             known = dict(line.split(" ") for line in here.splitlines())
             for ref, oid in refs.items():
@@ -146,7 +150,7 @@ class Mirror:
             try:
                 run(self.path, [*line, str(bundle), *specs], protocols="file")
             except GitError as error:
-                raise _no_bundle(error) from None
+                raise no_bundle(error) from None
             self._marked()
 
     def mark(self) -> int | None:
@@ -231,17 +235,21 @@ class Mirror:
             run(self.path, ["pack-refs", "--all"])
 
 
-def _bundled(bundle: Path) -> dict[str, str]:
-    """The refs of a git bundle: tags, and the default branch."""
+def bundled(bundle: Path) -> dict[str, str]:
+    """The refs of a git bundle: tags, the default branch, and the tip of the ledger.
+
+    Raises `Refused` (`bundle-valid`) where git cannot read it.
+    """
     try:
         out = run(None, ["bundle", "list-heads", str(bundle)]).out.decode("utf-8", "surrogateescape")
     except GitError as error:
-        raise _no_bundle(error) from None
+        raise no_bundle(error) from None
     pairs = (line.split(" ", 1) for line in out.splitlines())
-    return {ref: oid for oid, ref in pairs if ref == HEAD or ref.startswith("refs/tags/")}
+    return {ref: oid for oid, ref in pairs if ref in {HEAD, LEDGER} or ref.startswith("refs/tags/")}
 
 
-def _no_bundle(error: GitError) -> Refused:
+def no_bundle(error: GitError) -> Refused:
+    """The refusal of what git cannot read as a bundle."""
     return Refused("bundle-valid", f"git cannot read the bundle: {error.what}", "", "export it again")
 
 

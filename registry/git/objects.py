@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager, suppress
 from itertools import chain, zip_longest
 from os import PathLike
 from tempfile import TemporaryFile
@@ -68,11 +68,17 @@ def read_all(path: str | PathLike[str], names: Iterable[str]) -> Generator[tuple
     asked = list(dict.fromkeys(names))
     if not asked:
         return
+    with _listed(asked) as told, reader(path, ["cat-file", "--buffer", "--batch"], feed=told) as stream:
+        yield from _bodies(path, asked, stream)
+
+
+@contextmanager
+def _listed(names: Iterable[str]) -> Iterator[IO[bytes]]:
+    """Names in a file, a line each."""
     with TemporaryFile() as told:
-        told.write("\n".join(asked).encode() + b"\n")
+        told.write("\n".join(names).encode() + b"\n")
         told.seek(0)
-        with reader(path, ["cat-file", "--buffer", "--batch"], feed=told) as stream:
-            yield from _bodies(path, asked, stream)
+        yield told
 
 
 def read_any(path: str | PathLike[str], names: Iterable[str]) -> Iterator[tuple[str, str, str, bytes]]:
@@ -96,9 +102,13 @@ def _bodies(
         size = int(fields[2]) if len(fields) == 3 and fields[2].isdigit() else -1  # noqa: PLR2004 - "<name> missing" has two
         body = stream.read(size + 1) if size >= 0 else b"\n"
         if not line or len(body) != max(size, 0) + 1:
-            raise GitError("git ended while it gave objects", str(path), "check the repository: git fsck")
+            raise _ended(path)
         if size >= 0:
             yield name, fields[0], fields[1], body[:-1]
+
+
+def _ended(path: str | PathLike[str]) -> GitError:
+    return GitError("git ended while it gave objects", str(path), "check the repository: git fsck")
 
 
 def read_commits(path: str | PathLike[str], oids: Iterable[str]) -> dict[str, Commit]:
@@ -201,13 +211,60 @@ def sizes(path: str | PathLike[str], oids: Sequence[str], protocols: str = OFFLI
 
 def read_blob(path: str | PathLike[str], oid: str, limit: int, where: str, protocols: str = OFFLINE) -> bytes:
     """Read a whole blob of at most `limit` bytes. Raises `NotFound`, or `RegistryError` where it is larger."""
-    known = sizes(path, [oid], protocols).get(oid)
-    if known is None:
-        raise NotFound(f"object {oid} is missing", where, "fetch the repository again")
-    kind, size = known
-    if kind != "blob" or size > limit:
-        raise RegistryError(f"{kind} of {size} bytes, expected a file of at most {limit}", where)
-    return run(path, ["cat-file", "blob", oid], protocols=protocols).out
+    return read_blobs(path, [oid], limit, protocols).data(oid, where)
+
+
+class Blobs(NamedTuple):
+    """Blobs that were asked for at once."""
+
+    limit: int
+    found: dict[str, tuple[str, int, bytes]]
+    """Type, size and bytes by id; no bytes of what is no blob or larger than `limit`."""
+
+    def data(self, oid: str, where: str) -> bytes:
+        """The bytes of one. Raises `NotFound`, or `RegistryError` where it is larger than was to be read."""
+        if oid not in self.found:
+            raise NotFound(f"object {oid} is missing", where, "fetch the repository again")
+        kind, size, data = self.found[oid]
+        if kind != "blob" or size > self.limit:
+            raise RegistryError(f"{kind} of {size} bytes, expected a file of at most {self.limit}", where)
+        return data
+
+
+def read_blobs(path: str | PathLike[str], oids: Iterable[str], limit: int, protocols: str = OFFLINE) -> Blobs:
+    """Read whole blobs of at most `limit` bytes each, by one process where none is larger."""
+    wanted = Blobs(limit, {})
+    asked = list(dict.fromkeys(oids))[::-1]
+    while asked:
+        with (
+            suppress(_TooLarge),
+            _listed(reversed(asked)) as told,
+            reader(path, ["cat-file", "--batch"], protocols, told) as stream,
+        ):
+            while asked:
+                _take(path, stream, asked.pop(), wanted)
+    return wanted
+
+
+class _TooLarge(Exception):
+    """What comes next is not to be read."""
+
+
+def _take(path: str | PathLike[str], stream: IO[bytes], oid: str, wanted: Blobs) -> None:
+    line = stream.readline()
+    fields = line.decode("utf-8", "replace").split()
+    if not line:
+        raise _ended(path)
+    if len(fields) != 3 or not fields[2].isdigit():  # noqa: PLR2004 - "<name> missing" has two
+        return
+    kind, size = fields[1], int(fields[2])
+    if kind != "blob" or size > wanted.limit:
+        wanted.found[oid] = kind, size, b""
+        raise _TooLarge  # git is ended, and asked anew for the others
+    body = stream.read(size + 1)
+    if len(body) <= size:
+        raise _ended(path)
+    wanted.found[oid] = kind, size, body[:-1]
 
 
 def copy_blob(path: str | PathLike[str], oid: str, sink: IO[bytes], protocols: str = OFFLINE) -> None:

@@ -8,11 +8,8 @@ Rules of HTML: one file without scripts that loads nothing, and a policy in its 
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
 from html import escape
 from typing import NamedTuple
 
@@ -24,6 +21,10 @@ from registry.render.table import table
 Cell = str | None
 _FORMULA = re.compile(r"(^|[,;|\t\"'])(\s*)(?=[=+\-@\uff1d\uff0b\uff0d\uff20])")
 _ENDS = re.compile(r"[,;|\t\"']|^\s")
+_BEGINS = re.compile(r"\n[ =+\-@\uff1d\uff0b\uff0d\uff20]")
+_WITHIN = ",;|\"'"
+"""What of printable cells a spreadsheet might compute: how one begins behind a line break, and what one holds."""
+_BETWEEN = '","'
 _SIGNS = "=+-@\uff1d\uff0b\uff0d\uff20"
 _STYLE = """\
 body { font: 14px/1.4 system-ui, sans-serif; margin: 2rem; }
@@ -56,14 +57,19 @@ def _text(sheet: Sheet) -> str:
 
 def as_csv(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
     """For a spreadsheet, with a heading."""
-    out = io.StringIO()
-    writer = csv.writer(out, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
-    writer.writerow(columns)
-    writer.writerows([inert(cell) if cell else "" for cell in row] for row in rows)
-    return out.getvalue()
+    return "".join(map(_csv_line, (columns, *rows)))
 
 
-@lru_cache(maxsize=1 << 12)
+def _csv_line(row: Sequence[Cell]) -> str:
+    """A row; of most a few looks at the whole of it tell that every cell stands as it is."""
+    cells = [cell or "" for cell in row]
+    text = "\n".join(("", *cells))
+    plain = "".join(cells).isprintable() and _BEGINS.search(text) is None and not any(map(text.__contains__, _WITHIN))
+    if not plain:
+        cells = [inert(cell).replace('"', '""') for cell in cells]
+    return f'"{_BETWEEN.join(cells)}"\r\n'
+
+
 def inert(text: str) -> str:
     """A cell that no spreadsheet computes."""
     if not text or (text.isprintable() and text[0] not in _SIGNS and _ENDS.search(text) is None):

@@ -8,10 +8,11 @@ what was proved.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 from registry import cache
-from registry.cache.journal import Journal
+from registry.cache.journal import Fields, Journal
 from registry.signature import SSH, STATES, UNCHECKED, UNSIGNED
 from registry.signing.allowed_signers import AllowedSigners
 from registry.signing.proof import Proof
@@ -31,9 +32,7 @@ class Proofs:
     def get(self, oid: str) -> Proof | None:
         """The proof of the object with this id."""
         fields = self._journal.get(oid)
-        if fields is None or len(fields) != _FIELDS or fields[0] not in STATES:
-            return None
-        return Proof(fields[0], fields[1], fields[2], fields[3], fields[4])
+        return None if fields is None else _proof(fields)
 
     def add(self, oid: str, proof: Proof) -> None:
         """Remember a proof, where it is one that lasts."""
@@ -43,3 +42,10 @@ class Proofs:
     def save(self) -> None:
         """Append what is new; where that cannot be done, nothing happens."""
         self._journal.save()
+
+
+@lru_cache(maxsize=4096)  # most say the same
+def _proof(fields: Fields) -> Proof | None:
+    if len(fields) != _FIELDS or fields[0] not in STATES:
+        return None
+    return Proof(fields[0], fields[1], fields[2], fields[3], fields[4])
