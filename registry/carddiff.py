@@ -8,6 +8,7 @@ from typing import TypeAlias
 from registry.card import Card
 from registry.document import thaw
 from registry.errors import RegistryError
+from registry.plural import plural
 from registry.strictyaml import dump
 
 Difference: TypeAlias = "tuple[str, str | None, str | None]"
@@ -56,5 +57,4 @@ def _sections(card: Card) -> dict[str, str]:
 
 
 def _words(text: str | None) -> str | None:
-    count = len(text.split()) if text is not None else 0
-    return None if text is None else f"{count} word{'' if count == 1 else 's'}"
+    return None if text is None else plural(len(text.split()), "word")

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from registry import strictyaml
 from registry.errors import RegistryError
 from registry.findings import ERROR, WARNING
+from registry.plural import plural
 from registry.policy import PATH, Policy
 from registry.policygates import Custom
 from registry.policystages import Roles, Stage
@@ -89,7 +90,8 @@ def _stage(
     needed = stage.approvals or bool(stage.confirm)
     able = _able(policy, stage.approve, signs) if stage.approve is not None else None
     if needed and able is not None and len(able) < max(1, stage.approvals):
-        what = f"stage {stage.name!r} needs {max(1, stage.approvals)} approvals and {len(able)} can approve"
+        needed_of = plural(max(1, stage.approvals), "approval")
+        what = f"stage {stage.name!r} needs {needed_of} and {len(able)} can approve"
         yield Fault(ERROR, (*at, "approvals"), what, "ask for fewer, or name more who approve")
     if needed and not stage.distinct:
         what = f"in stage {stage.name!r} authors may approve what they made themselves"

@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from registry.document import Place
+from registry.plural import plural
 
 Schema = dict[str, Any]
 _NUMBER = re.compile(r"[-+]?[0-9]{1,15}(\.[0-9]{1,20})?([eE][-+]?[0-9]{1,2})?")
@@ -256,4 +257,4 @@ def require_value(place: Place, raw: object, each: Place) -> None:
 
 def _require_count(place: Place, count: int, least: int) -> None:
     if not least <= count <= _MOST:
-        place.fail(f"has {count} entries, expected from {least} to {_MOST}")
+        place.fail(f"has {plural(count, 'entry', 'entries')}, expected from {least} to {_MOST}")

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from governed import governed
 from inprocess import registry_here
 from lab import Lab, Repo
 from linked import add, make_registry, make_source, saved_large, served, slope
@@ -233,10 +234,28 @@ def test_the_commands_say_what_there_is_and_throw_out_what_is_wrong(lab: Lab) ->
     bad.chmod(0o644)
     bad.write_bytes(b"Other")
     assert json.loads(run("cache", "verify", "--json", expect=1).stdout) == {"files": 2, "removed": [str(bad)]}
-    assert run("cache", "verify").stdout == "1 files verified, 0 thrown out\n"
+    assert run("cache", "verify").stdout == "1 file verified, 0 thrown out\n"
     age(lab.cache)
     assert json.loads(run("cache", "prune", "--json").stdout)["removed"] == [str(good)]
     assert "not a size" in run("cache", "prune", "--limit", "1 parsec", expect=1).stderr
+
+
+def test_what_was_found_of_signatures_and_ledgers_is_counted_and_goes_when_nobody_used_it(lab: Lab) -> None:
+    repo = governed(lab, "format: 1\nversion: 1\nregister: [makers]\nroles: {makers: [dana@example.org]}\n")
+    registry_here(repo.path, "ledger", "adopt")
+    first = registry_here(repo.path, "audit", "--format", "csv").stdout
+    told = json.loads(run("cache", "info", "--json").stdout)
+    assert min(told["bytes"]["signatures"], told["bytes"]["ledgers-read"]) > 0
+    assert told["total"] == sum(told["bytes"].values())
+    assert not prune(0), "it was used within the last minute"
+    age(lab.cache)
+    registry_here(repo.path, "audit")
+    assert not prune(0), "it was used again"
+    age(lab.cache)
+    taken = prune(0)
+    assert {item.kind for item in taken} == {"signatures", "ledgers-read"}
+    assert info().total == 0
+    assert registry_here(repo.path, "audit", "--format", "csv").stdout == first
 
 
 @pytest.mark.parametrize(

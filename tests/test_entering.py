@@ -240,6 +240,26 @@ def test_a_certificate_says_what_its_source_says_or_nothing_is_loaded(reg: Repo)
         registry.load("m", stage="prod", project=reg.path)
 
 
+def test_a_rollback_that_the_ledger_alone_answers_with_owes_the_same(reg: Repo) -> None:
+    govern(reg, CERTIFIED, ledger=True)
+    for number, more in ((8, []), (9, ["Rollback-of: m#prod#8"])):
+        ref = promote(reg, LIAR, number, *more)
+        kind = {"kind": "rollback"} if more else {}
+        record(reg, entry_of(reg, ref, version=LIAR, principal=PEOPLE["bo"], **kind), who="bo")
+    assert held(reg) == LIAR
+    with pytest.raises(Refused, match="the birth certificate says"):
+        registry.load("m", stage="prod", project=reg.path)
+
+
+def test_a_lock_file_lets_nothing_in_that_its_stage_does_not(reg: Repo, lab: Lab) -> None:
+    govern(reg, {"size": {"limit": "20 KB"}})
+    promote(reg)
+    lock = lab.root / "registry.lock"
+    registry.lock("m", stage="prod", project=reg.path, lock=lock)
+    with pytest.raises(Refused, match="the limit is 20,000"):
+        registry.load("m", stage="prod", project=reg.path, locked=True, lock=lock)
+
+
 def test_a_stage_before_holds_only_what_passed_its_own_gates(reg: Repo) -> None:
     text = json.loads(policy(after=["staging"]))
     text["stages"]["staging"]["gates"] = [AT_LEAST]

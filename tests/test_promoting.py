@@ -19,6 +19,7 @@ from lab import Lab, Ran, Repo
 from registry.api.ledgercheck import verify_ledger
 from registry.api.ledgers import find
 from registry.api.project import open_project
+from registry.git import process
 from registry.tags import trailers
 
 Http = Callable[..., GitServer]
@@ -373,6 +374,27 @@ def test_tag_and_entry_are_pushed_together(served: Served) -> None:
     assert (entry.evidence, entry.policy_version) == (lines(eve, event["tag"])["Evidence"], 4)
     assert event["ledger"] == entry.sequence
     assert not verify_ledger(served.bare.path).findings
+
+
+def test_ledger_and_tags_come_by_one_fetch_and_a_tag_that_gave_way_is_told(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    start = process._start
+
+    def counted(path: Any, args: Any, **options: Any) -> Any:
+        asked.extend({"fetch", "push"}.intersection(args))
+        return start(path, args, **options)
+
+    monkeypatch.setattr(process, "_start", counted)
+    eve, other = served.clone("eve"), served.clone("bob")
+    tag = here(eve, "assign", "m@v1.0.0", "--stage", "staging", "--push", "--json").json[0]["tag"]
+    other.git("tag", "--annotate", "--message", "mine", tag, "HEAD")
+    asked.clear()
+    said = here(other, "assign", "m@v1.0.0", "--stage", "prod", "--push").stderr
+    assert asked == ["fetch", "push"]
+    assert f"tag {tag} here differed from the remote's and was replaced" in said
+    assert other.rev(f"refs/tags/{tag}") == eve.rev(f"refs/tags/{tag}")
 
 
 def test_a_refused_promotion_leaves_nothing_here_nor_there(served: Served) -> None:

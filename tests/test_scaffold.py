@@ -7,15 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from governed import acts, sign_tag
 from lab import ROOT, Lab
 from linked import files_below
+from signing_keys import key
 
 import registry
 from registry.api import scaffold
 from registry.api.checking import catalogue
+from registry.api.project import open_project
+from registry.api.rules import read_rules
+from registry.api.signatures import read_signers
 from registry.errors import RegistryError
 from registry.policy import SIZE_LIMIT, parse_policy
 from registry.policygates import Formats
+from registry.signing.allowed_signers import parse
 
 
 def test_this_repository_s_own_files_are_what_init_writes(tmp_path: Path, lab: Lab) -> None:
@@ -62,6 +68,30 @@ def test_in_the_first_pull_request_the_governance_files_warn_and_in_the_next_the
         ("policy-valid", "error"),
         ("governance-files", "warning"),
     ]
+
+
+def test_the_signers_file_begins_with_what_a_line_is_and_counts_as_none_while_it_names_nobody(lab: Lab) -> None:
+    reg = lab.repo("reg")
+    registry.init(reg.path, governed=True)
+    path = reg.path / "allowed_signers"
+    reg.git("add", "--all")
+    reg.commit(message="govern")
+    sign_tag(acts(reg, "mallory"), "m@v1.0.0", "Registering\n\nVersion: v1.0.0\n")
+    project = open_project(reg.path)
+    assert read_signers(project) is None
+    assert read_rules(project).signers is None
+    assert registry.verify(reg.path).findings == [], "a key that nobody listed is no finding where nobody is listed"
+    assert lab.registry("signers", "list", cwd=reg.path).stdout == "nobody may sign\n"
+    example = path.read_text().splitlines()[-1].removeprefix("#")
+    reg.commit(
+        {"allowed_signers": path.read_text() + example.replace("ssh-ed25519 AAAA...", key("ed25519", "dana").public)}
+    )
+    (signer,) = parse((reg.path / "allowed_signers").read_bytes()).signers
+    assert (signer.principals, signer.namespaces, signer.comment) == ("dana@mycompany.example", "git", "dana's laptop")
+    assert {each.id for each in registry.verify(reg.path).findings} == {"signature-unknown"}
+    owned = lab.root / "owned"
+    registry.init(owned, governed=True, owners=["@acme/ml"])
+    assert "\nallowed_signers @acme/ml\n" in (owned / scaffold.OWNERS).read_text()
 
 
 def test_init_overwrites_nothing(lab: Lab) -> None:

@@ -15,7 +15,7 @@ def test_a_registry_whose_links_hold_passes(lab: Lab) -> None:
     source, reg = linked.make_source(lab), linked.make_registry(lab)
     linked.add(reg, str(source.path))
     done = reg.run(sys.executable, str(CHECK))
-    assert (done.code, done.stdout) == (0, "1 links checked, no findings\n")
+    assert (done.code, done.stdout) == (0, "1 link checked, no findings\n")
 
 
 def test_a_link_without_a_pin_fails_and_is_told_in_the_summary(lab: Lab) -> None:

@@ -32,6 +32,7 @@ stages:
   live: {assign: [release], ledger: true}
   gold: {assign: [release], approve: [release, makers], approvals: 1}
   shown: {assign: [release], gates: [card]}
+  later: {assign: [release], after: [shown]}
 """
 
 
@@ -364,6 +365,15 @@ def test_approvals_count_once_they_are_there_and_the_author_s_own_does_not(world
 def test_gates_are_run_on_the_server(world: World) -> None:
     world.assign("eve", "m#shown#1")
     world.refused(world.push(tag("m#shown#1")), "gate-failed", "card")
+
+
+def test_a_tag_that_rests_on_one_that_fails_its_gates_is_refused(world: World) -> None:
+    world.assign("eve", "m#shown#1")
+    world.bare.git(
+        "fetch", "--quiet", str(world.repo.path), f"{tag('m#shown#1')}:{tag('m#shown#1')}"
+    )  # before there was a hook
+    world.assign("eve", "m#later#2")
+    world.refused(world.push(tag("m#later#2")), "stage-skipped")
 
 
 @pytest.mark.slow

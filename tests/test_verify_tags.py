@@ -90,7 +90,7 @@ def test_a_plain_gto_assign_that_the_policy_admits_is_recorded_and_signed_by_the
     world.push("m#staging#1")
     done = world.verify("m#staging#1")
     assert done.passed, done.errors
-    assert "1 entries recorded" in done.log
+    assert "1 entry recorded" in done.log
     (said,) = world.said()
     entry = said.entry
     assert (entry.kind, entry.version, entry.stage, entry.tag) == ("assign", "v1.0.0", "staging", "m#staging#1")

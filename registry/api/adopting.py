@@ -17,6 +17,7 @@ from registry.api.project import Project, open_project
 from registry.errors import NotFound, RegistryError
 from registry.ledger import Entry
 from registry.names import link_paths
+from registry.plural import plural
 from registry.state import Artifact, fold
 from registry.strictyaml import LIMIT
 from registry.tags import Event
@@ -32,7 +33,7 @@ def adopt(project: str | PathLike[str] = ".", recorder: Recorder = Recorder()) -
     def propose(ledger: Ledger) -> Act:
         if ledger.head is not None:
             raise RegistryError(
-                f"this registry has a ledger, with {ledger.head.sequence} entries",
+                f"this registry has a ledger, with {plural(ledger.head.sequence, 'entry', 'entries')}",
                 opened.where,
                 "see `registry ledger verify`: a tag that it lacks is recorded anew, not adopted",
             )

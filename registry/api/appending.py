@@ -75,6 +75,8 @@ class _Place:
     recorder: Recorder
     pushing: bool
     settings: branch.Settings
+    artifacts: Sequence[str] = ()
+    """Whose tags come with the ledger, in a clone."""
     base: str | None = None
     """The commit that the branch must have, where it moves here."""
     env: dict[str, str] = field(default_factory=dict)
@@ -102,7 +104,7 @@ class _Place:
     def _of_origin(self) -> Ledger:
         """The ledger of a clone's origin, held against what this machine saw of it."""
         path = self.project.path
-        there = fetch_tracked(path, REMOTE, self.where, self.project.protocols)
+        there = fetch_tracked(path, REMOTE, self.where, self.project.protocols, self.artifacts)
         heads = branch.heads(path, self.where)
         local, tracked = heads.get(LOCAL), heads.get(TRACKED)
         if not there and tracked:
@@ -166,15 +168,19 @@ class _Place:
             raise
 
 
-def append(project: Project, propose: Propose, recorder: Recorder = Recorder()) -> Appended:
+def append(
+    project: Project, propose: Propose, recorder: Recorder = Recorder(), artifacts: Sequence[str] = ()
+) -> Appended:
     """Record what `propose` says, and make its tags, in one commit of the ledger.
 
+    A clone that pushes gets the origin's tags of `artifacts` with each look at its ledger, so before `propose`.
     Raises what `propose` raises, `Refused` where the ledger is not believed, `RegistryError` where it cannot be
     written; then nothing was recorded.
     """
     if project.mirror is not None:
         project.mirror.ensure()
-    place = _Place(project, recorder, recorder.push or project.mirror is not None, branch.settings(project.path))
+    pushing = recorder.push or project.mirror is not None
+    place = _Place(project, recorder, pushing, branch.settings(project.path), artifacts)
     ledger, refused = place.read(), 0
     for attempt in range(1, recorder.tries + 1):
         act = propose(ledger)

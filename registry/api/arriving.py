@@ -105,7 +105,8 @@ class _Bench:
         if not new and self.grounds.ledger:
             return told
         old = [event for event in events if event not in again and event not in new]
-        told += [each for each in self._stand(old, {event.commit for event in new}) if known[each.event.ref] is None]
+        about = () if self.grounds.ledger else {event.commit for event in new}  # what it records was judged then
+        told += [each for each in self._stand(old, about) if known[each.event.ref] is None]
         if new:
             self._verify(events)
         for event in fold_artifact(self.name, new).events:

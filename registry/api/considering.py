@@ -21,7 +21,7 @@ from registry.errors import Refused, RegistryError
 from registry.evidence import Evidence
 from registry.git import tagwrite
 from registry.governance import VALID, Act, Decision, judge
-from registry.names import in_tag, require_artifact, require_stage
+from registry.names import require_artifact, require_stage
 from registry.policy import Policy
 from registry.signing.allowed_signers import AllowedSigners
 from registry.state import Version
@@ -109,7 +109,7 @@ def _bring_tags(opened: Project, name: str, *, push: bool) -> None:
     if opened.mirror is not None:
         opened.refresh(name, head=True)
     elif push:
-        tagwrite.fetch_tags(opened.path, REMOTE, in_tag(name), opened.protocols)
+        tagwrite.fetch_tags(opened.path, REMOTE, [name], opened.protocols)
 
 
 def denied(act: Act, decision: Decision, where: str) -> Refused:

@@ -12,8 +12,8 @@ and contract of the default branch as it is: so somebody with the role who makes
    the contract, a number that only a certificate has) is owed, and judged when they are brought
    (`registry.api.entrybytes`). `held` is for the history (`registry.governance`).
 3. What compares with that moment's stage is not judged again: a `tolerance`, and `interface` against the stage.
-4. Programs are not run. A `custom` gate counts as passed only where the stage asks for approvals: then somebody else
-   than whoever promotes answers for it.
+4. Programs are not run. A `custom` gate counts as passed only where the stage asks for approvals: then whoever
+   approved answers for it.
 5. Approvals are waived where every limit of `waive` is met by the reports alone, as at promotion; not where one of them
    compares, nor beside a `custom` gate.
 6. Rollbacks and overrides pass no gates, as at promotion; but a rollback goes back to what passed them.
@@ -25,7 +25,7 @@ this machine. What git cannot read fails nothing: the question fails.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -124,12 +124,13 @@ class Entering:
         self._found: dict[str, _Verdict] = {}
         self._entered: dict[str, Entered] = {}
         self._journal: Journal | None = None
+        self._events: Mapping[str, Sequence[Event]] = {}
 
     def weigh(self, events: Mapping[str, Sequence[Event]]) -> dict[str, Weighed]:
         """Weigh artifacts, each with what its answers rest on judged. Raises `GitError` where git cannot read it."""
         if not self._stages:
             return {name: weigh(name, each, self.given) for name, each in events.items()}
-        self._journal = _journal(self.rules)
+        self._journal, self._events = _journal(self.rules), events
         given = self.given._replace(entered=self._entered)
         self._assume([event for each in events.values() for event in each])
         found: dict[str, Weighed] = {}
@@ -157,13 +158,19 @@ class Entering:
 
     def _excused(self, event: Event, weighed: Weighed) -> bool:
         """Whether an override, or a rollback to what an override brought."""
-        brought = [each for each in weighed.facts.artifact.events if (each.stage, each.commit) == _place(event)]
-        overridden = any(kind_of(each) == "override" and each.ref not in weighed.rejected for each in brought)
-        return kind_of(event) == "override" or (kind_of(event) == "rollback" and overridden)
+        kind = kind_of(event)
+        overridden = kind == "rollback" and any(kind_of(each) == "override" for each in self._brought(event, weighed))
+        return kind == "override" or overridden
+
+    def _brought(self, event: Event, weighed: Weighed) -> Iterator[Event]:
+        """What is accepted of the events that put a commit into a stage."""
+        for each in self._events.get(event.artifact, ()):
+            if (each.stage, each.commit) == (event.stage, event.commit) and each.ref not in weighed.rejected:
+                yield each
 
     def _bytes(self, stage: Stage, event: Event, weighed: Weighed) -> Iterable[Gate]:
-        same = [each for each in weighed.facts.artifact.events if (each.stage, each.commit) == _place(event)]
-        certified = {key for each in same if each.ref in self._found for key in self._found[each.ref].certified}
+        judged = (self._found.get(each.ref) for each in self._brought(event, weighed))
+        certified = {key for each in judged if each is not None for key in each.certified}
         for gate in stage.required_gates:
             contract = isinstance(gate, Interface) and gate.against != "stage"
             if contract or isinstance(gate, (Formats, Size)) or (isinstance(gate, Metric) and gate.key in certified):
@@ -227,10 +234,6 @@ class Entering:
         version = Version(label, event.commit, registered=True)
         policy, head = self.rules.policy, self.rules.commit
         return Asked(event.artifact, version, event.stage or "", None, policy, head, custom=False)
-
-
-def _place(event: Event) -> tuple[str | None, str]:
-    return event.stage, event.commit
 
 
 def _passed(stage: Stage) -> Entered:

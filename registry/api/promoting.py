@@ -28,6 +28,7 @@ from registry.api.recording import (
 )
 from registry.api.rules import read_rules
 from registry.errors import RegistryError
+from registry.git.tagwrite import gave_way, tags_of
 
 if TYPE_CHECKING:
     from registry.api.judging import Judging
@@ -88,11 +89,19 @@ def _with_ledger(project: Project, asks: Sequence[Ask], options: Options, judgin
     replaced: dict[str, str] = {}
     first: list[Snapshot] = []
     last: list[tuple[list[Made], list[Plan]]] = []
+    names = [ask.name for ask in asks]
+    clone = options.push and project.mirror is None
+    stood = tags_of(project.path, names) if clone else {}
 
     def propose(ledger: Ledger) -> Act:
-        """Read after the ledger, the tags are at least as new as it."""
-        if options.push or project.mirror is not None:
-            replaced.update(bring(project, asks))
+        """Read with the ledger or after it, the tags are at least as new as it."""
+        if clone:
+            now_here = tags_of(project.path, names)
+            replaced.update(gave_way(stood, now_here))
+            stood.clear()
+            stood.update(now_here)
+        elif project.mirror is not None:
+            bring(project, asks)
         now = [each.beside(ledger) for each in snapshots(project, asks, Hand(judging.make, judging.see))]
         first[:] = first or now
         plans = decided(asks, now, first)
@@ -102,7 +111,7 @@ def _with_ledger(project: Project, asks: Sequence[Ask], options: Options, judgin
 
     recorder = Recorder(push=options.push, author=options.author, author_email=options.author_email)
     try:
-        done = append(project, propose, recorder)
+        done = append(project, propose, recorder, names)
     except RegistryError as error:
         tell_replaced(error, replaced)
         raise

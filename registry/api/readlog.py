@@ -64,6 +64,7 @@ def _read(commit: Commit, where: str) -> Read:
 
 
 def _recall(file: Path) -> list[Read]:
+    cache.touch(file)
     try:
         data = file.read_bytes()
     except OSError:

@@ -20,7 +20,6 @@ from registry.api.project import Project
 from registry.errors import GitError, RegistryError
 from registry.git import tagwrite
 from registry.interfacediff import Demand
-from registry.names import in_tag
 from registry.state import Artifact, fold_artifact
 from registry.tags import SKEW, Event, TagName, parse_name, trailers
 
@@ -217,13 +216,11 @@ def tell_replaced(error: RegistryError, replaced: Mapping[str, str]) -> None:
 
 def bring(project: Project, asks: Sequence[Ask]) -> dict[str, str]:
     """Bring the artifacts' tags up to date; the clone's that gave way to the remote's, with the ids they had."""
-    replaced: dict[str, str] = {}
+    if project.mirror is None:
+        return tagwrite.fetch_tags(project.path, REMOTE, [ask.name for ask in asks], project.protocols)
     for ask in asks:
-        if project.mirror is not None:
-            project.refresh(ask.name, head=True)
-        else:
-            replaced |= tagwrite.fetch_tags(project.path, REMOTE, in_tag(ask.name), project.protocols)
-    return replaced
+        project.refresh(ask.name, head=True)
+    return {}
 
 
 def _rejected(project: Project, answers: Mapping[str, tagwrite.Pushed]) -> RegistryError:

@@ -79,6 +79,7 @@ def link_of(project: Project, commit: str, found: Named) -> Link:
     """A link to the model, as if one had been written, with the pins of its files. Raises as `registry link`."""
     asked = repr((project.address.text, commit, found.path))
     memory = cache.root() / "residents" / f"{hashlib.sha256(asked.encode()).hexdigest()}.json"
+    cache.touch(memory)
     with suppress(OSError, ValueError, TypeError, RegistryError):
         return link_of_fields(json.loads(memory.read_bytes()))
     source = Source(project.address)

@@ -60,16 +60,17 @@ class Rules:
 
     @cached_property
     def signers(self) -> AllowedSigners | None:
-        """Who may sign; none where there is no such file. Raises `Refused` (`signers-readable`)."""
+        """Who may sign; none where there is no such file, or it names nobody. Raises `Refused` (`signers-readable`)."""
         from registry.signing.allowed_signers import parse
 
         try:
             if self.signers_fault is not None:
                 raise self.signers_fault
-            return None if self.signers_data is None else parse(self.signers_data, self._place(SIGNERS))
+            found = None if self.signers_data is None else parse(self.signers_data, self._place(SIGNERS))
         except RegistryError as error:
             what = f"{SIGNERS} cannot be read, so nobody's signature counts: {error.what}"
             raise Refused("signers-readable", what, error.where, error.fix) from None
+        return found if found is not None and found.signers else None
 
     @property
     def governs(self) -> bool:

@@ -39,6 +39,7 @@ GOVERNED = (
     ".github/pull_request_template.md",
     "policy.yaml",
     SCHEMA,
+    "allowed_signers",
     "scripts/verify_tags.py",
     "scripts/audit.py",
     "scripts/issue.sh",

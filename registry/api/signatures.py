@@ -27,10 +27,15 @@ At = Callable[[Event], int]
 
 
 def read_signers(project: Project, commit: str | None = None) -> AllowedSigners | None:
-    """The signers' file at a commit, of the default branch by default; none where there is none.
+    """The signers' file at a commit, of the default branch by default; none where there is none, or it names nobody.
 
     Raises `RegistryError` where it cannot be read, and `Refused` where it is no ordinary file.
     """
+    found = _signers_file(project, commit)
+    return found if found is not None and found.signers else None
+
+
+def _signers_file(project: Project, commit: str | None = None) -> AllowedSigners | None:
     place = commit or project.head()
     if place is None:
         return None
@@ -42,8 +47,8 @@ def read_signers(project: Project, commit: str | None = None) -> AllowedSigners 
 
 
 def require_signers(project: Project) -> AllowedSigners:
-    """The same. Raises `NotFound` where there is none."""
-    found = read_signers(project)
+    """The same, also where it names nobody. Raises `NotFound` where there is none."""
+    found = _signers_file(project)
     if found is None:
         raise NotFound(f"no file {PATH}", project.where, "write it: docs/signatures.md shows how, and commit it")
     return found

@@ -34,6 +34,8 @@ from registry.tagrules import shown
 from registry.tags import Event, trailers
 
 REVOKED_REASON: Final = "revoked"
+RESTING: Final = frozenset({"not-held-before", "stage-skipped"})
+"""Reasons that say what did not happen before: what was rejected did not."""
 
 
 class Rejection(NamedTuple):
@@ -226,7 +228,21 @@ class _Allowed:
         entered = self._given.entered.get(event.ref)
         if entered is not None:
             act = replace(act, gates=entered.gates, waived=entered.waived)
-        return judge(act, self._given.policy).reasons
+        return tuple(self._told(each, event) for each in judge(act, self._given.policy).reasons)
+
+    def _told(self, reason: Reason, event: Event) -> Reason:
+        """A reason that rests on an event that was rejected says so."""
+        if reason.id not in RESTING:
+            return reason
+        stage = self._given.policy.stage(event.stage or "")
+        places = {event.stage} if reason.id == "not-held-before" else set(stage.after if stage else ())
+        brought = [each for each in self._rejected.values() if each.event.commit == event.commit]
+        found = next((each for each in reversed(brought) if each.event.stage in places), None)
+        if found is None:
+            return reason
+        why = found.reasons[0]
+        message = f"{reason.message} by what is accepted: {found.event.ref} is not ({why.id}: {why.message})"
+        return reason._replace(message=message, fix=f"{reason.fix}; {why.fix}")
 
     def _require(self, known: Artifact, stage: str) -> None:
         """Refuse a stage that cannot be answered from the ledger."""

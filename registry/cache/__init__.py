@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 
 from registry.errors import RegistryError
 
 NAME = "git-model-registry"
+_DAY_S = 86_400.0
 
 
 def root() -> Path:
@@ -117,6 +119,13 @@ def unwritable(path: Path, error: OSError) -> RegistryError:
         str(path),
         "make it writable or name another with REGISTRY_CACHE_DIR",
     )
+
+
+def touch(path: Path) -> None:
+    """Say that a file was used, once a day at most: what was used longest ago is taken out first."""
+    with suppress(OSError):
+        if time.time() - path.stat().st_mtime > _DAY_S:
+            os.utime(path)
 
 
 def path_of(digest: str) -> Path:

@@ -1,7 +1,7 @@
 """What this machine found out and need not find out again: lines of text by a key, in a file that only grows.
 
 Rules: a line has a checksum, and one that is damaged is passed over; fields are printable and hold no tab. Where the
-folder cannot be written nothing is remembered. A file to which nothing was added for long is taken out when another of
+folder cannot be written nothing is remembered. A file that nobody used for long is taken out when another of
 its folder grows. Whoever can write to such a file can write what was found out: it belongs to the user alone, like the
 rest of the cache.
 """
@@ -21,7 +21,7 @@ from registry.errors import RegistryError
 LARGEST: Final = 1 << 26
 """Bytes above which a file is begun anew."""
 FORGOTTEN_S: Final = 90 * 86_400
-"""Seconds after which a file to which nothing was added is taken out."""
+"""Seconds after which a file that nobody used is taken out."""
 
 Fields = tuple[str, ...]
 
@@ -68,6 +68,7 @@ _last: dict[Path, tuple[tuple[int, int, int], dict[str, Fields]]] = {}
 
 
 def _known(path: Path) -> dict[str, Fields]:
+    cache.touch(path)
     try:
         found = path.stat()
     except OSError:

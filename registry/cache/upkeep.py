@@ -1,8 +1,8 @@
 """How large the cache is, whether it is whole, and what is taken out of it when it is too large.
 
-What was used longest ago goes first: files of models, and copies of source repositories. Never taken is what a process
-uses now (its lock is held) and what was used within the last minute; registries' own copies stay, since they are small
-and are what answers offline. Everything can be fetched again.
+What was used longest ago goes first: files of models, copies of source repositories, what was computed of signatures
+and ledgers. Never taken is what a process uses now (its lock is held) and what was used within the last minute;
+registries' own copies stay, since they are small and are what answers offline. Everything can be fetched again.
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ IN_USE_S = 60.0
 ABANDONED_S = 86400.0
 """Seconds after which what came of an unfinished download is taken out."""
 FILES, SOURCES, GRAPHS, REGISTRIES, MODELS = "sha256", "sources", "graphs", "registries", "models"
-KINDS = (FILES, SOURCES, GRAPHS, REGISTRIES, MODELS)
+SIGNATURES, LEDGERS, RESIDENTS, GATES = "signatures", "ledgers-read", "residents", "gates"
+REMEMBERED = (SIGNATURES, LEDGERS, RESIDENTS, GATES)
+"""Folders of what was computed: a file each, which is found out anew where it is missing."""
+KINDS = (FILES, SOURCES, GRAPHS, REGISTRIES, MODELS, *REMEMBERED)
 _UNITS = {"": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
 _SIZE = re.compile(r"([0-9]{1,15})(?:\.([0-9]{1,3}))? ?(kB|MB|GB|TB|)", re.IGNORECASE)
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -54,7 +57,9 @@ class Info:
 
     path: Path
     bytes: dict[str, int]
-    """Bytes on disk by kind: `sha256` (files of models), `sources`, `graphs`, `registries`, `models` (laid out)."""
+    """Bytes on disk by kind: `sha256` (files of models), `sources`, `graphs`, `registries`, `models` (laid out), and
+    what was computed: `signatures`, `ledgers-read`, `residents`, `gates`.
+    """
     files: int
     """How many files of models are kept."""
     unfinished: int
@@ -144,7 +149,7 @@ def _taken(item: Item) -> bool:
         if not held:
             return False
         try:
-            if item.kind == FILES:
+            if item.kind in {FILES, *REMEMBERED}:
                 item.path.unlink(missing_ok=True)
                 beside(item.path, STAMP).unlink(missing_ok=True)
             else:
@@ -166,6 +171,9 @@ def _items(*, everything: bool) -> Iterator[Item]:
             yield Item(path, kind, _bytes_below(path), _newest(path), path.with_suffix(".lock"))
     for path in _folders(cache.root() / MODELS):
         yield Item(path, MODELS, _bytes_below(path), _newest(path), path.with_name(f"{path.name}.lock"))
+    for kind in REMEMBERED:
+        for path in _files(cache.root() / kind):
+            yield Item(path, kind, _length(path), _used(path), path.with_name(".lock"))
 
 
 def _abandoned() -> Iterator[Item]:
@@ -189,6 +197,11 @@ def _kept_files() -> Iterator[Path]:
 def _folders(path: Path) -> Iterator[Path]:
     if path.is_dir():
         yield from sorted(each for each in path.iterdir() if each.is_dir() and not each.name.startswith("."))
+
+
+def _files(path: Path) -> Iterator[Path]:
+    if path.is_dir():
+        yield from sorted(each for each in path.iterdir() if each.is_file() and not each.name.startswith("."))
 
 
 def _bytes_below(path: Path) -> int:

@@ -11,6 +11,7 @@ from registry.checks.subject import Subject, said
 from registry.errors import RegistryError
 from registry.findings import WARNING, Finding
 from registry.lineage import UNASKED, Certificate, but_for_runs, certificate_path, differences, dump, parse
+from registry.plural import plural
 from registry.provenance import collect
 
 MOST = 10
@@ -46,7 +47,9 @@ class LineageComplete:
                 path=path
             )
         if len(unlike) > MOST:
-            yield subject.finding(self, f"{len(unlike) - MOST} facts more differ")._replace(path=path)
+            yield subject.finding(
+                self, f"{plural(len(unlike) - MOST, 'more fact differs', 'more facts differ')}"
+            )._replace(path=path)
         fix = "run the pipeline (`dvc repro`), commit what it wrote, tag that commit and link it"
         for each in found.breaks:
             if each not in unasked:

@@ -9,6 +9,7 @@ import click
 
 from registry.cli import options
 from registry.cli.progress import Progress, Transfers
+from registry.plural import plural
 
 
 @click.group()
@@ -41,7 +42,7 @@ def info(*, as_json: bool) -> None:
     click.echo(f"{found.path}: {size(found.total)}")
     for kind, count in found.bytes.items():
         click.echo(f"  {_KINDS[kind]}: {size(count)}")
-    click.echo(f"  {found.files} files, {found.unfinished} unfinished downloads")
+    click.echo(f"  {plural(found.files, 'file')}, {plural(found.unfinished, 'unfinished download')}")
     click.echo(f"  limit: {size(found.limit) if found.limit is not None else 'none (REGISTRY_CACHE_LIMIT)'}")
 
 
@@ -73,7 +74,7 @@ def verify(*, as_json: bool) -> int:
     if as_json:
         options.print_json({"files": count, "removed": [str(path) for path in bad]})
     else:
-        click.echo(f"{count} files verified, {len(bad)} thrown out")
+        click.echo(f"{plural(count, 'file')} verified, {len(bad)} thrown out")
     return 1 if bad else 0
 
 
@@ -126,7 +127,8 @@ def _tell(done: Any, *, as_json: bool) -> None:
         )
         return
     listed = ", ".join(f"{name}@{version}" for name, version in done.versions)
-    click.echo(f"{Path(done.path).name}: {listed}; {done.files} files, {size(done.bytes)}; registry {done.project}")
+    held = f"{plural(done.files, 'file')}, {size(done.bytes)}"
+    click.echo(f"{Path(done.path).name}: {listed}; {held}; registry {done.project}")
 
 
 def size(count: int) -> str:
@@ -145,4 +147,8 @@ _KINDS = {
     "graphs": "histories of source repositories",
     "registries": "copies of registries",
     "models": "folders of `registry fetch`",
+    "signatures": "what was found of signatures",
+    "ledgers-read": "ledgers as they were read",
+    "residents": "which models lie in registries",
+    "gates": "verdicts of gates",
 }

@@ -14,6 +14,7 @@ import click
 from registry.cli import cache, options
 from registry.cli.app import FAILED
 from registry.cli.progress import Transfers
+from registry.plural import plural
 
 if TYPE_CHECKING:
     from registry.api.adoption import LeftOut
@@ -111,7 +112,7 @@ def import_mlflow(
         click.echo(f"{would} {one.artifact}@{one.version}: {one.source}")
     for each in done.assigned:
         click.echo(f"{'would assign' if dry_run else 'assigned'} {each.artifact}#{each.stage}: {each.version}")
-    counted = f"{len(done.registered)} version{_s(done.registered)}, {len(done.assigned)} stage{_s(done.assigned)}"
+    counted = f"{plural(len(done.registered), 'version')}, {plural(len(done.assigned), 'stage')}"
     click.echo(f"{counted}, {done.known} known before; {done.source}")
     if done.registered and not dry_run:
         click.echo(f"  git push --follow-tags origin {done.branch or 'HEAD'}")
@@ -149,7 +150,7 @@ def import_gto(repo: str, as_json: bool) -> int:
     for each in done.artifacts:
         held = "".join(f", {stage} {version}" for stage, version in each.stages.items())
         where = "linked" if each.linked else f"a model here: {each.path}" if each.path else "without a link"
-        click.echo(f"{each.name}: {len(each.versions)} version{_s(each.versions)}{held}; {where}")
+        click.echo(f"{each.name}: {plural(len(each.versions), 'version')}{held}; {where}")
         for line in each.needs:
             click.echo(f"  {line}")
     if done.findings:
@@ -220,10 +221,6 @@ def export_mlflow(uri: str, names: tuple[str, ...], dry_run: bool, repo: str, as
         click.echo(f"{told} {each.model}@{each.stage}: {each.number}{before} ({each.artifact} {each.version})")
     click.echo(f"aliases set: {len(done.set)}, as they were: {len(done.unchanged)}; {done.server}")
     return _tell_left_out(done.left_out)
-
-
-def _s(each: Sequence[object]) -> str:
-    return "" if len(each) == 1 else "s"
 
 
 def _tell_left_out(left_out: Sequence[LeftOut]) -> int:

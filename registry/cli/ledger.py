@@ -9,6 +9,7 @@ import click
 
 from registry.cli import options
 from registry.cli.app import FAILED
+from registry.plural import plural
 
 if TYPE_CHECKING:
     from registry.api.ledgers import Logged
@@ -39,7 +40,7 @@ def verify(stages: tuple[str, ...], repo: str, as_json: bool) -> int:
     else:
         from registry.render.findings import as_text
 
-        counted = f"{_count(report.entries, 'entry', 'entries')} in {_count(report.commits, 'commit', 'commits')}"
+        counted = f"{plural(report.entries, 'entry', 'entries')} in {plural(report.commits, 'commit', 'commits')}"
         click.echo(as_text(report.findings, nothing=f"{counted}, no findings"))
     return 0 if report.passed else FAILED
 
@@ -122,7 +123,7 @@ def rebuild(write: bool, force: bool, repo: str, as_json: bool) -> int:
     elif not done.damaged:
         click.echo(f"the tree {done.tree} is the fold of the log")
     else:
-        click.echo(f"{_count(len(done.damaged), 'commit has', 'commits have')} another tree than the log says:")
+        click.echo(f"{plural(len(done.damaged), 'commit has', 'commits have')} another tree than the log says:")
         for oid in done.damaged:
             click.echo(f"  {oid}")
         if done.written:
@@ -151,8 +152,4 @@ def adopt(push: bool, sign: bool | None, repo: str, as_json: bool) -> None:
         options.print_json({"commit": done.head.commit, "entries": len(done.entries), "pushed": done.pushed})
         return
     where = "Pushed" if done.pushed else "Wrote"
-    click.echo(f"{where} branch 'ledger' with {_count(len(done.entries), 'entry', 'entries')}: {done.head.commit}")
-
-
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number} {one if number == 1 else many}"
+    click.echo(f"{where} branch 'ledger' with {plural(len(done.entries), 'entry', 'entries')}: {done.head.commit}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from registry.cli import options
+from registry.plural import plural
 
 if TYPE_CHECKING:
     from registry.api.lineages import Lineage, Touched
@@ -122,11 +123,11 @@ def impact(
     ]
     if not any(row["run by"] for row in cells):
         cells = [{key: cell for key, cell in row.items() if key != "run by"} for row in cells]
-    click.echo(table(cells, empty=f"none of {found.versions} versions was made with it"))
+    click.echo(table(cells, empty=f"none of {plural(found.versions, 'version')} was made with it"))
     warn(found.unread)
     if found.uncertified:
-        count, all_ = len(found.uncertified), found.versions
-        click.echo(f"warning: nothing is known of {count} of {all_} versions: no birth certificate", err=True)
+        which = f"{len(found.uncertified)} of {plural(found.versions, 'version')}"
+        click.echo(f"warning: nothing is known of {which}: no birth certificate", err=True)
 
 
 def _row(each: Touched) -> dict[str, Any]:

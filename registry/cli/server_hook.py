@@ -9,6 +9,7 @@ import click
 
 from registry.cli import options
 from registry.cli.app import DONE, FAILED
+from registry.plural import plural
 
 BARE = click.option(
     "--bare", "folder", default=".", metavar="DIR", help="The repository that receives pushes; by default this folder."
@@ -72,8 +73,7 @@ def run(folder: str, as_json: bool) -> int:
     if as_json:
         options.print_json([each.json() for each in found])
     elif found:
-        count = "1 reason" if len(found) == 1 else f"{len(found)} reasons"
-        click.echo(f"registry: refused, {count}; nothing of this push was taken", err=True)
+        click.echo(f"registry: refused, {plural(len(found), 'reason')}; nothing of this push was taken", err=True)
         for each in found:
             click.echo(f"{each.id}\n  what:  {each.message}\n  where: {each.ref}\n  fix:   {each.fix}", err=True)
     return FAILED if found else DONE

@@ -12,6 +12,7 @@ import click
 
 from registry.cli import options
 from registry.cli.app import FAILED
+from registry.plural import plural
 
 if TYPE_CHECKING:
     from registry.api.checking import Report
@@ -244,7 +245,7 @@ def _package() -> tuple[str, str]:
 def _rendered(report: Report, form: str) -> str:
     import json
 
-    nothing = f"{report.links} link{'' if report.links == 1 else 's'} checked, no findings"
+    nothing = f"{plural(report.links, 'link')} checked, no findings"
     if form == "json":
         return json.dumps([finding.json() for finding in report.findings], indent=4)
     if form == "sarif":

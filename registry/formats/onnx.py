@@ -18,6 +18,7 @@ from registry.errors import RegistryError
 from registry.formats import File, Saved, Trust, pickles, unknown_io
 from registry.formats.reading import calling, made_by, reading
 from registry.metafile import ArtifactRef, Metafile, Processor
+from registry.plural import plural
 
 EXTRA = "onnx"
 IO = "model_proto"
@@ -92,7 +93,11 @@ def _predict_of(session: Any, kinds: Mapping[str, Any]) -> Callable[[Any], list[
         inputs = [each.name for each in session.get_inputs()]
         given = data if isinstance(data, list) else [data]
         if len(given) != len(inputs):
-            raise RegistryError(f"{len(given)} inputs are given, the model takes {len(inputs)}", "", ", ".join(inputs))
+            raise RegistryError(
+                f"{plural(len(given), 'input is', 'inputs are')} given, the model takes {len(inputs)}",
+                "",
+                ", ".join(inputs),
+            )
         fed = {name: _array(each, kinds.get(name)) for name, each in zip(inputs, given, strict=True)}
         return [_result(each) for each in session.run(None, fed)]
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from registry.findings import ERROR, NOTE, SKIP, Finding
 from registry.gates import Case, as_failed, failed, passed
+from registry.plural import plural
 from registry.policy import OFF
 from registry.policygates import Custom
 
@@ -22,4 +23,4 @@ def run(gate: Custom, case: Case) -> Iterator[Finding]:
     bad = [each for each in found if each.severity == SKIP or (each.severity if level == OFF else level) == ERROR]
     yield from as_failed(gate, case, bad, check.remedy)
     if not bad:
-        yield passed(gate, case, f"{len(found)} findings, none an error" if found else "no finding")
+        yield passed(gate, case, f"{plural(len(found), 'finding')}, none an error" if found else "no finding")

@@ -21,6 +21,7 @@ from registry.git.mirror import folder_of, no_bundle, url_of
 from registry.git.process import LOCAL as LOCAL_TOO
 from registry.git.process import NETWORK, run
 from registry.git.remote import ask
+from registry.git.tagwrite import UNCHECKED, fetch_tags, tag_specs
 from registry.ledgerchain import BRANCH
 from registry.urls import Address
 
@@ -108,17 +109,23 @@ def _only_absent(error: GitError) -> bool:
     raise error
 
 
-def fetch_tracked(path: str | PathLike[str], remote: str, where: str, protocols: str) -> bool:
+def fetch_tracked(
+    path: str | PathLike[str], remote: str, where: str, protocols: str, artifacts: Sequence[str] = ()
+) -> bool:
     """Bring a clone's copy of its origin's ledger up to date; whether the origin has one.
 
-    Raises `Refused` (`ledger-forked`) where the origin's does not go on from what the clone saw: nothing is forced.
+    The tags of `artifacts` come in the same request, as `fetch_tags` brings them: they are no older than the ledger,
+    since a remote tells its branches before its tags. Raises `Refused` (`ledger-forked`) where the origin's ledger does
+    not go on from what the clone saw: nothing is forced.
     """
     flags = [flag for flag in _QUIET if flag != "--quiet"]  # a ref that is not moved is told in words only
-    line = ["fetch", *flags, "--end-of-options", remote, f"{LOCAL}:{TRACKED}"]
+    line = [*UNCHECKED, "fetch", *flags, "--no-prune", "--end-of-options", remote, f"{LOCAL}:{TRACKED}"]
     try:
-        ask(path, line, where=where, protocols=protocols)
+        ask(path, [*line, *tag_specs(artifacts)], where=where, protocols=protocols, hooks=bool(artifacts))
     except GitError as error:
         if _ABSENT[0] in error.stderr:
+            if artifacts:
+                fetch_tags(path, remote, artifacts, protocols)
             return False
         if "non-fast-forward" in error.stderr:
             raise Refused(

@@ -40,15 +40,18 @@ def ask(
     protocols: str,
     stdin: bytes | None = None,
     question: bool = False,
+    hooks: bool = False,
 ) -> Done:
     """Run a git command that reads from the remote `where`; a `question` has to end sooner than a transfer.
+
+    With `hooks` the user's own run, as for a ref that moves where people look.
 
     Raises `Unreachable` where there was no answer, `GitError` where it was no.
     """
     seconds = timeouts.question() if question else timeouts.whole()
 
     def once() -> Done:
-        return run(path, args, protocols=protocols, stdin=stdin, seconds=seconds)
+        return run(path, args, protocols=protocols, stdin=stdin, seconds=seconds, hooks=hooks)
 
     try:
         return _tried(once)

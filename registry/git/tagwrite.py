@@ -9,15 +9,17 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from registry.errors import GitError, RegistryError
 from registry.git.process import OFFLINE, failure, run
 from registry.git.push import Pushed, push_refs
+from registry.git.tagscan import patterns_of
+from registry.names import in_tag
 from registry.tags import LARGEST, BadTag, Event, parse_tag
 
 Parse = Callable[[str, str, str, bytes, int], Event | BadTag]
@@ -190,18 +192,38 @@ def push(
     return {ref.removeprefix("refs/tags/"): each for ref, each in said.items()}
 
 
-def fetch_tags(path: str | PathLike[str], remote: str, artifact_in_tag: str, protocols: str) -> dict[str, str]:
-    """Make this clone's tags of an artifact equal to the remote's where the remote has them; others stay.
+def fetch_tags(path: str | PathLike[str], remote: str, artifacts: Sequence[str], protocols: str) -> dict[str, str]:
+    """Make this clone's tags of artifacts equal to the remote's where the remote has them; others stay.
 
     Returns the tags that stood here with another object, by name, with that object's id. Objects are not checked, as
     our own parser judges tags: one bad date would make the whole fetch fail.
     """
-    specs = [f"+refs/tags/{artifact_in_tag}{mark}*:refs/tags/{artifact_in_tag}{mark}*" for mark in "@#"]
-    before = _refs(path, artifact_in_tag)
+    before = tags_of(path, artifacts)
     flags = ["--no-tags", "--no-prune", "--quiet", "--no-write-fetch-head"]
-    line = ["-c", "fetch.fsckObjects=false", "fetch", *flags, "--end-of-options", remote, *specs]
+    line = [*UNCHECKED, "fetch", *flags, "--end-of-options", remote, *tag_specs(artifacts)]
     run(path, line, protocols=protocols, hooks=True)
-    after = _refs(path, artifact_in_tag)
+    return gave_way(before, tags_of(path, artifacts))
+
+
+UNCHECKED: Final = ("-c", "fetch.fsckObjects=false")
+"""Settings of a fetch whose objects are judged here."""
+
+
+def tag_specs(artifacts: Sequence[str]) -> list[str]:
+    """What a fetch is told to bring all tags of artifacts."""
+    names = [f"refs/tags/{in_tag(name)}{mark}*" for name in artifacts for mark in "@#"]
+    return [f"+{name}:{name}" for name in names]
+
+
+def tags_of(path: str | PathLike[str], artifacts: Sequence[str]) -> dict[str, str]:
+    """Object ids of the tags of artifacts that are here, by name."""
+    patterns = [pattern for name in artifacts for pattern in patterns_of(name)]
+    out = run(path, ["for-each-ref", "--format=%(refname) %(objectname)", *patterns], protocols=OFFLINE).out
+    return dict(line.removeprefix("refs/tags/").split(" ") for line in out.decode("utf-8", "replace").splitlines())
+
+
+def gave_way(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, str]:
+    """Tags that stood with another object than now, with that object's id."""
     return {ref: oid for ref, oid in before.items() if after.get(ref) != oid}
 
 
@@ -209,14 +231,8 @@ def fetch_new(path: str | PathLike[str], remote: str, prefix: str, protocols: st
     """Bring the remote's tags of a prefix that are not here; one that is here stays, whatever the remote calls so."""
     spec = f"refs/tags/{prefix}*:refs/tags/{prefix}*"
     flags = ["--no-tags", "--no-prune", "--quiet", "--no-write-fetch-head"]
-    line = ["-c", "fetch.fsckObjects=false", "fetch", *flags, "--end-of-options", remote, spec]
+    line = [*UNCHECKED, "fetch", *flags, "--end-of-options", remote, spec]
     run(path, line, protocols=protocols, hooks=True, accept=(0, 1))  # 1: a tag stays as it is
-
-
-def _refs(path: str | PathLike[str], artifact_in_tag: str) -> dict[str, str]:
-    patterns = [f"refs/tags/{artifact_in_tag}@*", f"refs/tags/{artifact_in_tag}#*", f"refs/tags/{artifact_in_tag}#*/**"]
-    out = run(path, ["for-each-ref", "--format=%(refname) %(objectname)", *patterns], protocols=OFFLINE).out
-    return dict(line.removeprefix("refs/tags/").split(" ") for line in out.decode("utf-8", "replace").splitlines())
 
 
 __all__ = [
@@ -226,9 +242,12 @@ __all__ = [
     "create",
     "fetch_new",
     "fetch_tags",
+    "gave_way",
     "make",
     "place",
     "push",
     "rehearse",
+    "tag_specs",
     "tagger",
+    "tags_of",
 ]

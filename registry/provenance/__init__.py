@@ -15,6 +15,7 @@ from registry.errors import RegistryError
 from registry.git.source import Source
 from registry.lineage import MOST, Certificate, Fact
 from registry.metafile import Metafile
+from registry.plural import plural
 from registry.policy import Policy
 from registry.provenance import chain as chains
 from registry.provenance import declared, runs
@@ -146,7 +147,7 @@ def _bounded(commit: str, path: str, sections: Sections, faults: list[str]) -> C
         if names:
             kept[section] = {name: _told(facts[name]) for name in names}
     if gone:
-        faults = [f"{gone} facts beyond {MOST} are left out", *faults]
+        faults = [f"{plural(gone, f'fact beyond {MOST} is', f'facts beyond {MOST} are')} left out", *faults]
     return Certificate(commit, path, kept, tuple(scalar_text(each) for each in dict.fromkeys(faults))[:MOST])
 
 

@@ -8,6 +8,7 @@ from registry.api.approving import Approved
 from registry.api.waiting import WAITING, Judged, Question
 from registry.approval import APPROVAL
 from registry.evidence import Evidence
+from registry.plural import plural
 from registry.policytimes import moment
 
 
@@ -60,7 +61,7 @@ def listed(questions: Iterable[Question]) -> Iterator[str]:
 def _missing(each: Question) -> Iterator[str]:
     needs = each.needs
     if needs.approvals:
-        yield f"{needs.approvals} approval{'s' if needs.approvals > 1 else ''}"
+        yield plural(needs.approvals, "approval")
     for name in needs.confirmations:
         yield f"a confirmation of {name}"
     if needs.reference:

@@ -92,8 +92,8 @@ def trial(judgement: Judgement) -> str:
     if told is None:
         return KINDS[judgement.kind]
     return (
-        f"{told.test}: p = {number(told.p_value)}; {told.better} rows better, {told.worse} worse; "
-        f"{told.resamples} resamples"
+        f"{told.test}: p = {number(told.p_value)}; {plural(told.better, 'row')} better, {told.worse} worse; "
+        f"{plural(told.resamples, 'resample')}"
     )
 
 

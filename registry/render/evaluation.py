@@ -120,8 +120,8 @@ def _model(model: Judged | None) -> str:
 
 def _trial(compared: Comparison) -> str:
     return (
-        f"{compared.test}: p = {_number(compared.p_value)}; {compared.better} rows better, {compared.worse} worse; "
-        f"{compared.resamples} resamples."
+        f"{compared.test}: p = {_number(compared.p_value)}; {plural(compared.better, 'row')} better, "
+        f"{compared.worse} worse; {plural(compared.resamples, 'resample')}."
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from registry.findings import ERROR, SKIP, WARNING, Finding
+from registry.plural import plural
 from registry.render.line import one_line
 
 _ORDER = (ERROR, WARNING, SKIP)
@@ -24,7 +25,7 @@ def by_gravity(findings: Sequence[Finding]) -> list[Finding]:
 def counted(findings: Sequence[Finding]) -> str:
     """How many there are of each severity."""
     words = ((word, sum(finding.severity == word for finding in findings)) for word in _ORDER)
-    return ", ".join(f"{n} {word}{'s' if n > 1 else ''}" for word, n in words if n)
+    return ", ".join(plural(n, word) for word, n in words if n)
 
 
 def _block(finding: Finding) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from registry.plural import plural
 from registry.policy import Policy
 from registry.policystages import REQUIRED, Roles, Stage
 from registry.policytimes import duration
@@ -68,8 +69,7 @@ def _evidence(stage: Stage) -> Iterator[str]:
         yield f"A version must have been in {' or '.join(stage.after)}{_for(stage.minimum)} before."
     if stage.approvals:
         own = ", not its author" if stage.distinct else ", its author too"
-        plural = "s" if stage.approvals > 1 else ""
-        yield f"It needs {stage.approvals} approval{plural}, each of another principal{own}."
+        yield f"It needs {plural(stage.approvals, 'approval')}, each of another principal{own}."
     if stage.confirm:
         yield f"Approvals must confirm {', '.join(stage.confirm)}."
     if stage.reference is not None:

@@ -25,6 +25,7 @@ from registry.api.recorder import Settled, settle
 from registry.notice import Notice
 from registry.notifying.events import address_of
 from registry.notifying.telling import notify
+from registry.plural import plural
 from registry.render.findings import as_text
 from registry.render.github import fenced
 
@@ -71,7 +72,7 @@ def main(issue: str, pushed: str = "") -> int:
         return 1
     nothing = "no problems found"
     tell(findings, title="Tags", nothing=nothing)
-    print(f"{settled.entries} entries recorded")
+    print(f"{plural(settled.entries, 'entry', 'entries')} recorded")
     Path(issue).write_text(fenced("Tags", as_text(settled.findings, nothing)[:60_000]), "utf-8", errors="replace")
     append("GITHUB_OUTPUT", f"findings={len(settled.findings)}")
     say(settled)
