@@ -12,14 +12,16 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from registry.api.keeping import concerns, moved
 from registry.api.project import Project
-from registry.checks.change import Change
+from registry.api.rules import rules_at
+from registry.checks.change import Change, Moved
 from registry.checks.custom import FOLDER
 from registry.checks.files import File, in_trees, on_disk, scripts_at
 from registry.checks.listing import Listing, about, artifact_of, listing
 from registry.checks.policy_valid import read
 from registry.checks.subject import Subject
-from registry.errors import NotFound, RegistryError
+from registry.errors import NotFound, Refused, RegistryError
 from registry.git.objects import Entry, entries, merge_bases
 from registry.git.process import run
 from registry.policy import Policy
@@ -89,11 +91,24 @@ def _between(project: Project, base: str, head: str) -> Scope:
         policy if isinstance(policy, RegistryError) else None,
         _scripts(project, base),
         Change(
-            paths, tuple(sorted(filter(None, touched))), known, governed=before.policy is not None, policy=after.policy
+            paths,
+            tuple(sorted(filter(None, touched))),
+            known,
+            governed=before.policy is not None,
+            policy=after.policy,
+            moved=_moved(project, base, head) if any(map(concerns, paths)) else (),
         ),
         before,
         base,
     )
+
+
+def _moved(project: Project, base: str, head: str) -> tuple[Moved, ...]:
+    """What the change does to the stages; nothing where either policy cannot be read, which is told of it."""
+    try:
+        return moved(project, rules_at(project, base), rules_at(project, head))
+    except Refused:
+        return ()
 
 
 class _Trees:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from os import PathLike
 
 from registry.api.changing import scope, work_tree
 from registry.api.governing import current_policy, policy_at
+from registry.api.keeping import moved
 from registry.api.project import Project, open_project
-from registry.checks.change import Change
+from registry.api.rules import SIGNERS, read_rules, rules_at
+from registry.checks.change import Change, Moved
 from registry.checks.files import POLICY, File
+from registry.checks.listing import Listing
 from registry.checks.policy_sound import PolicySound
 from registry.checks.policy_valid import PolicyGrows, PolicyValid, read
 from registry.checks.stages_agree import StagesAgree
+from registry.checks.stages_keep import StagesKeep
 from registry.errors import NotFound
-from registry.findings import Finding
+from registry.findings import ERROR, Finding
 from registry.git.objects import resolve_commit
 from registry.policy import Policy
 
@@ -37,7 +42,24 @@ def check_policy(project: Where = ".", *, rev: str | None = None, base: str | No
     if isinstance(known, Policy) and found.policy != before:
         change = Change(frozenset({POLICY}), (), known, governed=True, policy=found.policy)
         findings += PolicyGrows().run(change)
-    return findings
+    if any(each.severity == ERROR for each in findings):
+        return findings
+    return [*findings, *StagesKeep().run(Change(frozenset({POLICY}), moved=_moved(opened, rev, found)))]
+
+
+def _moved(project: Project, rev: str | None, found: Listing) -> tuple[Moved, ...]:
+    """What the judged policy, with the signers beside it, does to what the stages answer now."""
+    now = read_rules(project)
+    if now.commit is None:
+        return ()
+    if rev is not None or (root := work_tree(project)) is None:
+        then = rules_at(project, project.resolve(rev)) if rev is not None else now
+        return moved(project, now, then)
+    data = found.policy.data if found.policy is not None else None
+    signers = root / SIGNERS
+    return moved(
+        project, now, replace(now, data=data, signers_data=signers.read_bytes() if signers.is_file() else None)
+    )
 
 
 def policy_of(project: Where = ".", *, rev: str | None = None) -> Policy:

@@ -31,6 +31,7 @@ from registry.checks.source_trusted import SourceTrusted
 from registry.checks.source_unreachable import SourceUnreachable
 from registry.checks.source_url import SourceUrl
 from registry.checks.stages_agree import StagesAgree
+from registry.checks.stages_keep import StagesKeep
 from registry.checks.tag_moved import TagMoved
 from registry.checks.version_bump import VersionBump
 
@@ -43,7 +44,7 @@ LISTING_CHECKS: tuple[ListingCheck, ...] = (
     StagesAgree(),
     EvaluationPresent(),
 )
-CHANGE_CHECKS: tuple[ChangeCheck, ...] = (PolicyGrows(), GovernanceFiles(), OneModelPerChange())
+CHANGE_CHECKS: tuple[ChangeCheck, ...] = (PolicyGrows(), GovernanceFiles(), StagesKeep(), OneModelPerChange())
 LINK_CHECKS: tuple[Check, ...] = (
     LinkValid(),
     NameValid(),

@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from registry.checks.files import File
 from registry.policy import Policy
+
+
+class Moved(NamedTuple):
+    """A stage that would answer otherwise."""
+
+    artifact: str
+    stage: str
+    held: str
+    """The version it answers with."""
+    now: str | None
+    """The one it would answer with."""
+    why: str
 
 
 @dataclass(frozen=True)
@@ -22,3 +35,5 @@ class Change:
     """Whether the base has a policy."""
     policy: File | None = None
     """The policy file of the head."""
+    moved: tuple[Moved, ...] = ()
+    """Stages that would answer otherwise by the rules of the head."""

@@ -1,7 +1,7 @@
 """What the registry's tags say of an artifact before the link that is judged: the versions it is compared with. Pure.
 
 - Protected is every stage that holds a version now. Where a policy governs that is what it accepts
-  (`registry.api.accepting`), and so are the versions; a stage without an answer is told.
+  (docs/security.md), and so are the versions; a stage without an answer is told.
 - The version before is the greatest active release, as `registry register` takes it: prereleases and cancelled versions
   promise nothing.
 """
