@@ -30,6 +30,7 @@ _HEAD = "# Written by `registry lock`; `registry lock --check` tells what moved 
 _OID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _SOURCE_ID = re.compile(r"[0-9a-f]{32}|[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
 _LARGEST = 10**18
 
 
@@ -63,6 +64,8 @@ class Locked:
     source_commit: str
     metafile: Pin
     artifacts: Mapping[str, Pin] = field(default_factory=dict)
+    root: tuple[str, ...] = ()
+    """Fingerprints of the keys with which the root signed the registry's policy, where it has a root."""
 
     @property
     def selector(self) -> tuple[str, str, str]:
@@ -91,7 +94,7 @@ class Difference(NamedTuple):
 def differences(locked: Locked, now: Locked) -> list[Difference]:
     """What two entries for the same version say differently, each id and digest by its key in the file."""
     before, after = (_flat(_table(each)) for each in (locked, now))
-    keys = [key for key in {**before, **after} if key not in {"name", "project", "stage", "wanted"}]
+    keys = [key for key in {**before, **after} if key not in {"name", "project", "stage", "wanted", "root"}]
     pairs = ((key, before.get(key, "none"), after.get(key, "none")) for key in keys)
     return [Difference(*pair) for pair in pairs if pair[1] != pair[2]]
 
@@ -152,11 +155,20 @@ def _entry(table: Table) -> Locked:
         rev=source.text("rev"),
         source_commit=source.text("commit", _SOURCE_ID.fullmatch, "an object id, or the id of a run of MLflow"),
         metafile=_pin(table.table("metafile")),
+        root=_root(table),
         artifacts={_plain(artifacts, key): _pin(artifacts.table(key)) for key in artifacts.keys()},  # noqa: SIM118 - no mapping
     )
     for each in (source, artifacts, table):
         each.close()
     return entry
+
+
+def _root(table: Table) -> tuple[str, ...]:
+    called = "fingerprints of keys, as `ssh-keygen -l` prints them"
+    found = table.take("root", list, called, [])
+    if not all(isinstance(each, str) and _FINGERPRINT.fullmatch(each) for each in found):
+        table.fail("root", f"root must be {called}, found {shown(found)}")
+    return tuple(found)
 
 
 def _plain(table: Table, key: str) -> str:
@@ -202,6 +214,7 @@ def _table(entry: Locked) -> dict[str, Any]:
     found = {
         "name": entry.name,
         "project": entry.project,
+        "root": list(entry.root) or None,
         "stage": entry.stage,
         "wanted": entry.wanted,
         "version": entry.version,

@@ -303,7 +303,9 @@ def test_reports_on_other_data_or_of_other_bytes_are_never_judged(reg: Repo) -> 
 def test_a_change_is_compared_with_its_base_and_with_the_first_protected_stage(lab: Lab) -> None:
     source, reg = make_two(lab)
     reg.tag("m#staging#2", "m@v1.1.0^{commit}")
-    reg.commit({"policy.yaml": "format: 1\nversion: 1\nstages:\n  staging: {}\n  prod: {approvals: 1}\n"})
+    stages = "{staging: {}, prod: {rollback: [oncall]}}"
+    roles = "{oncall: [bo@example.org]}"
+    reg.commit({"policy.yaml": f"format: 1\nversion: 1\nroles: {roles}\nstages: {stages}\n"})
     base = reg.rev("HEAD")
     change(source, saved(3.0), "v3")
     registry.link("lr", "m", source_project=source.url, rev="v3", project=reg.path)

@@ -369,6 +369,16 @@ def test_stages_are_mirrored_as_aliases_and_nothing_is_created(reg: Repo, server
     assert "left out: cost#dev/eu: MLflow takes no alias" in ran.stderr
 
 
+def test_an_assignment_that_nobody_accepts_moves_no_alias(reg: Repo, server: Tracking) -> None:
+    take(reg, server)
+    stages = "{prod: {assign: [release]}, production: {}, champion: {}}"
+    reg.commit({"policy.yaml": f"format: 1\nversion: 1\nroles: {{release: [bo@example.org]}}\nstages: {stages}\n"})
+    reg.tag("cost#prod#99", "cost@v3.0.0^{commit}", "promote\n\nVersion: v3.0.0")
+    done = export_mlflow(server.url, ["cost"], project=reg.path)
+    assert [each.stage for each in (*done.set, *done.unchanged)] == ["production", "champion"]
+    assert ("cost", "prod") not in server.aliases
+
+
 def test_versions_that_the_server_has_no_more_or_otherwise_are_not_mirrored(reg: Repo, server: Tracking) -> None:
     take(reg, server)
     server.aliases.clear()

@@ -5,13 +5,18 @@ Each attack is a tag by somebody without the role, made with plain git or gto, t
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from attacked import PEOPLE, change_policy, make_governed, policy, sign_tag
 from inprocess import registry_here
 from lab import Lab, Repo
+from test_attacks import approve
 
 import registry
+from registry.api.adopting import AdoptedRejected, adopt
 from registry.api.approving import request
+from registry.api.trails import audit
 from registry.api.waiting import approvals
 
 TO_V2 = ("m@v2.0.0^{commit}", "promote\n\nVersion: v2.0.0")
@@ -61,6 +66,66 @@ def test_history_has_what_is_accepted_and_all_of_it(reg: Repo) -> None:
     assert refs.isdisjoint({"m#prod#5", "m#live#6"})
 
 
+def test_the_audit_calls_an_accepted_event_by_the_version_that_it_has(reg: Repo) -> None:
+    """Mallory registers a greater version at the commit of an assignment that names none."""
+    sign_tag(reg, "m#staging#6", "dana", "m@v1.0.0^{commit}")
+    reg.tag("m@v9.0.0", "m@v1.0.0^{commit}")
+    rows = {each.tag: each for each in audit(reg.path).rows}
+    assert (rows["m#staging#6"].version, rows["m#staging#6"].decision) == ("v1.0.0", "accepted")
+    assert rows["m@v9.0.0"].decision == "rejected"
+
+
+# --- what a change and a suite are compared with, what is registered ------------------------------------------------
+
+
+def test_a_change_is_compared_with_what_its_stage_holds_by_the_base_s_policy(reg: Repo) -> None:
+    sign_tag(reg, "m#staging#6", "dana", "m@v1.0.0^{commit}", "Version: v1.0.0")
+    reg.tag("m#staging#7", *TO_V2)
+    link = (reg.path / ".mlem/links/m.mlem").read_text()
+    reg.commit(
+        {".mlem/links/m.mlem": f"{link}# again\n", "policy.yaml": "format: 1\nversion: 2\nstages: {staging: {}}\n"}
+    )
+    (found,) = registry.candidates(reg.path, base="HEAD~1")
+    assert (found.stage, found.against is not None) == ("staging", True), "v1.0.0, where the base has v2.0.0"
+
+
+def test_a_link_that_only_an_unaccepted_tag_registers_still_lacks_a_version(reg: Repo) -> None:
+    link = (reg.path / ".mlem/links/m.mlem").read_text()
+    reg.commit({".mlem/links/m.mlem": f"{link}# again\n"})
+    reg.tag("m@v3.0.0")
+    assert registry.unregistered(reg.path) == ["m"]
+    sign_tag(reg, "m@v3.0.1", "dana")
+    assert registry.unregistered(reg.path) == []
+
+
+def test_an_assignment_that_nobody_accepts_stops_no_evaluation(lab: Lab) -> None:
+    reg = make_governed(lab, "local")
+    reg.tag("m#shop#6", *TO_V2)
+    data = {"path": "data/none.csv", "format": "csv", "sha256": "0" * 64, "target": "y"}
+    suite = {"format": 1, "task": "regression", "data": data, "metrics": ["r2"], "against": "shop"}
+    reg.commit({"evaluations/quality.yaml": json.dumps(suite)})
+    with pytest.raises(registry.RegistryError, match=r"none\.csv"):
+        registry.evaluate("m@v1.0.0", "evaluations/quality.yaml", reg.path)
+    with pytest.raises(registry.Refused, match="event-rejected"):
+        registry.evaluate("m@v1.0.0", "evaluations/quality.yaml", reg.path, against="shop")
+
+
+def test_whoever_adopts_is_told_of_what_the_policy_does_not_accept(reg: Repo) -> None:
+    reg.git("update-ref", "-d", "refs/heads/ledger")
+    with pytest.warns(AdoptedRejected) as told:
+        adopt(reg.path)
+    assert len(told) == 1
+    assert "tag 'm#prod#5' by Mallory" in str(told[0].message)
+
+
+def test_the_check_of_a_lock_tells_of_a_stage_that_is_refused(reg: Repo) -> None:
+    file = reg.path.parent / "registry.lock"
+    registry.lock("m", stage="prod", project=reg.path, lock=file)
+    sign_tag(reg, "m@v1.0.0!", "eve", "m@v1.0.0^{commit}", "Revoked: it leaks")
+    (checked,) = registry.check_lock(lock=file)
+    assert [each.kind for each in checked.problems] == ["revoked"]
+
+
 # --- policy simulate ------------------------------------------------------------------------------------------------
 
 
@@ -93,6 +158,21 @@ def test_simulate_says_what_it_could_not_verify(reg: Repo) -> None:
     ran = registry_here(reg.path, *words, "--approved-by", "owen@example.org")
     assert f"assumed: {PEOPLE['eve']} made the version, as a tag claims whose signature nothing asks for" in ran.stdout
     assert "assumed: owen@example.org approved exactly this" in ran.stdout
+
+
+# --- verify ---------------------------------------------------------------------------------------------------------
+
+
+def test_verify_tells_of_approvals_that_count_for_nothing(reg: Repo) -> None:
+    """Mallory approves as plain git lets anybody, in Eve's name and by a tag that is no approval at all."""
+    good = approve(reg, "v2.0.0", "shop", "eve")
+    (ref,) = (each for each in reg.tags() if each.startswith("approval/"))
+    text = reg.git("for-each-ref", "--format=%(contents:subject)%0a%0a%(contents:body)", f"refs/tags/{ref}")
+    forged, junk = f"approval/{good}/77", f"approval/{good}/78"
+    reg.tag(forged, "m@v2.0.0^{commit}", text, tagger=f"Eve <{PEOPLE['eve']}>")
+    reg.tag(junk, "m@v2.0.0^{commit}", "fine by me")
+    found = {each.ref: each.id for each in registry.verify(reg.path).findings if each.id.startswith("approval-")}
+    assert found == {forged: "approval-signature", junk: "approval-malformed"}
 
 
 # --- approvals ------------------------------------------------------------------------------------------------------

@@ -1,19 +1,23 @@
 """`ledger adopt`: the tags that a registry has already become the beginning of its ledger, in one commit.
 
 Each well-formed tag is one entry, in the order in which tags count; malformed ones are left out, as everywhere. That an
-adopted tag was allowed is not said: who adopts vouches for what is there.
+adopted tag was allowed is not said: who adopts vouches for what is there, also where a policy that governs by now would
+not accept it. That is deliberate, since a registry's beginning is older than its policy; each such tag is told.
 """
 
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Iterator, Sequence
 from os import PathLike
 
 from registry import versions
+from registry.api.accepting import accept_all
 from registry.api.appending import Act, Appended, Recorder, append
 from registry.api.ledgers import Ledger
 from registry.api.project import Project, open_project
+from registry.api.rules import read_rules
 from registry.errors import NotFound, RegistryError
 from registry.ledger import Entry
 from registry.names import link_paths
@@ -21,6 +25,10 @@ from registry.plural import plural
 from registry.state import Artifact, fold
 from registry.strictyaml import LIMIT
 from registry.tags import Event
+
+
+class AdoptedRejected(UserWarning):
+    """A tag becomes part of the ledger's beginning although the policy does not accept it."""
 
 
 def adopt(project: str | PathLike[str] = ".", recorder: Recorder = Recorder()) -> Appended:
@@ -41,10 +49,22 @@ def adopt(project: str | PathLike[str] = ".", recorder: Recorder = Recorder()) -
         found = list(_in_order(fold(opened.scan().events)))
         if not found:
             raise NotFound("this registry has no tag to begin a ledger with", opened.where, "register a version first")
+        _warn(opened)
         links = link_digests(opened, [event for _, event in found])
         return Act([_entry(artifact, event, links.get(event.ref)) for artifact, event in found])
 
     return append(opened, propose, recorder)
+
+
+def _warn(project: Project) -> None:
+    """Tell of the tags that whoever adopts vouches for although the policy does not accept them."""
+    rules = read_rules(project)
+    if not rules.governs:
+        return
+    answers = accept_all(project, project.scan(), rules=rules.unrecorded())
+    for rejection in (each for answer in answers.values() for each in answer.rejected.values()):
+        told = f"adopted, and so vouched for, although the policy does not accept it: {rejection}"
+        warnings.warn(told, AdoptedRejected, stacklevel=5)
 
 
 def _in_order(artifacts: dict[str, Artifact]) -> Iterator[tuple[Artifact, Event]]:

@@ -16,13 +16,15 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from os import PathLike
 from typing import Final, NamedTuple
 
 from registry.api.accepting import accept_any
 from registry.api.authorship import Authorship, authorship, reviewer
-from registry.api.project import Project
+from registry.api.project import Project, open_project
+from registry.api.rules import read_rules
 from registry.api.signatures import read_signers, verdicts
-from registry.approval import APPROVAL, KINDS, Note, Run, parse_note, prefix
+from registry.approval import APPROVAL, KINDS, REQUEST, Note, Run, parse_note, prefix
 from registry.evidence import Evidence
 from registry.findings import WARNING, Finding
 from registry.git.tagscan import read_tags
@@ -130,6 +132,36 @@ def weigh(
     return tuple(
         one for each in ordered for one in weigher.weigh(each, judged[each.event.oid], claimed[each.event.oid])
     )
+
+
+def findings(location: str | PathLike[str]) -> Iterator[Finding]:
+    """Why approvals count for nothing, of whichever evidence, where a policy governs. Raises `Refused` as `read_rules`.
+
+    Of a remote registry its approvals are asked for; of all else it was brought up to date by whoever asks.
+    """
+    project = open_project(location)
+    rules = read_rules(project)
+    if not rules.governs:
+        return
+    bring_notes(project)
+    asked, given = read_notes(project, REQUEST), read_notes(project, APPROVAL)
+    about: dict[str, list[Note]] = {}
+    for note in given.good:
+        about.setdefault(note.evidence.digest, []).append(note)
+    known = verdicts_on(project, given.good, rules.policy, rules.signers) if rules.signers is not None else None
+    accepted = {name: accept_any(project, name, rules=rules) for name in {each.evidence.name for each in given.good}}
+    for notes in about.values():
+        evidence = notes[0].evidence
+        version = accepted[evidence.name].artifact.versions.get(evidence.version)
+        author = Authorship()
+        if version is not None:
+            author = authorship(project, version, rules.policy, rules.signers)
+        for each in weigh(project, notes, rules.policy, rules.signers, author, known=known):
+            if each.finding is not None:
+                yield each.finding
+    for tag in (*asked.bad, *given.bad):
+        if (found := malformed(tag).finding) is not None:
+            yield found
 
 
 def verdicts_on(

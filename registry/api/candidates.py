@@ -1,6 +1,7 @@
 """What a change of the registry (a pull request) does to each model it links: against its base, and against a stage.
 
-Like the gate, all is read from git objects, and the policy is the base's. A link that cannot be read, or a source that
+Like the gate, all is read from git objects, and the policy is the base's: what a stage holds is what that accepts. A
+link that cannot be read, or a source that
 cannot be asked, makes that candidate say so: the gate has findings for it.
 """
 
@@ -9,9 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from os import PathLike
 
+from registry.api.accepting import Accepted, accept_any
 from registry.api.changing import scope
 from registry.api.comparing import newest_stage, version_side
 from registry.api.project import Project, open_project
+from registry.api.rules import Rules, rules_at
 from registry.api.sides import side_at
 from registry.comparison import Comparison, Side, compare
 from registry.errors import NotFound, RegistryError
@@ -20,7 +23,6 @@ from registry.git.objects import is_oid
 from registry.names import is_artifact
 from registry.policy import Policy
 from registry.policystages import Stage
-from registry.state import Artifact, fold_artifact
 
 Where = str | PathLike[str]
 MOST = 50
@@ -64,7 +66,8 @@ def candidates(project: Where = ".", *, base: str, head: str = "HEAD", name: str
     protected = _protected(judged.policy)
     ends = (_called(base), places[0]), (_called(head), places[1])
     wanted = [each for each in changed if name in {None, each}]
-    found = [_candidate(opened, each, *ends, judged.policy, protected) for each in wanted[:MOST]]
+    rules = rules_at(opened, places[0])
+    found = [_candidate(opened, each, *ends, rules, judged.policy, protected) for each in wanted[:MOST]]
     return [
         *found,
         *(Candidate(each, f"not compared: the change alters {len(wanted)} links") for each in wanted[MOST:]),
@@ -72,7 +75,13 @@ def candidates(project: Where = ".", *, base: str, head: str = "HEAD", name: str
 
 
 def _candidate(
-    opened: Project, name: str, base: tuple[str, str], head: tuple[str, str], policy: Policy, protected: str | None
+    opened: Project,
+    name: str,
+    base: tuple[str, str],
+    head: tuple[str, str],
+    rules: Rules,
+    policy: Policy,
+    protected: str | None,
 ) -> Candidate:
     if not is_artifact(name):
         return Candidate(name, "this is no artifact's name")
@@ -81,8 +90,7 @@ def _candidate(
     if after is None:
         return Candidate(name, fault or "the link is removed")
     change = compare(name, before, after) if before is not None else None
-    artifact = fold_artifact(name, opened.scan(name).events)
-    stage, held, unread = _held(opened, artifact, protected, policy)
+    stage, held, unread = _held(opened, accept_any(opened, name, rules=rules), protected, policy)
     fresh = held is not None and (before is None or held.bytes != before.bytes)
     against = compare(name, held, after) if held is not None and fresh else None
     said = "; ".join(each for each in (lacking, unread) if each) or None
@@ -105,9 +113,13 @@ def _side(opened: Project, name: str, place: tuple[str, str], policy: Policy) ->
 
 
 def _held(
-    opened: Project, artifact: Artifact, protected: str | None, policy: Policy
+    opened: Project, accepted: Accepted, protected: str | None, policy: Policy
 ) -> tuple[str | None, Side | None, str | None]:
+    artifact = accepted.artifact
     stage = protected or newest_stage(artifact)
+    refused = next((each for named, each in accepted.refusals() if named == stage), None)
+    if refused is not None:
+        return stage, None, f"what {stage} holds is not known: {refused.what}"
     holder = artifact.holder(stage) if stage else None
     if stage is None or holder is None:
         return None, None, None

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from registry import versions as semver
+from registry.api.accepting import EVENT_REJECTED
 from registry.api.auditing import LOAD, audited
 from registry.api.bringing import Fetched, bring
 from registry.api.confining import Limits, Step, confined
@@ -27,7 +28,7 @@ from registry.api.project import Project, open_project
 from registry.api.writing import require_inside, write_file
 from registry.cache.files import using
 from registry.cache.transfer import Step as Transferred
-from registry.errors import NotFound, RegistryError
+from registry.errors import NotFound, Refused, RegistryError
 from registry.evaluation import FORMAT, Evaluation, Inputs, Judged, Measured, format_report
 from registry.git.objects import file_entry
 from registry.names import in_tag
@@ -144,14 +145,14 @@ def _asked(fetched: Fetched) -> dict[str, Any]:
 def _current(
     name: str, asked: str | None, project: str | PathLike[str], *, required: bool, step: Transferred | None
 ) -> Fetched | None:
-    """What to compare with; none where the suite names a stage that holds nothing."""
+    """What to compare with; none where the suite names a stage that holds nothing, or nothing that is accepted."""
     if asked is None or asked == NOTHING:
         return None
     place = asked if semver.is_version(asked) else f"#{asked}"
     try:
         return bring(find_at(name, place, project), step=step)
-    except NotFound:
-        if required:
+    except (NotFound, Refused) as error:
+        if required or (isinstance(error, Refused) and error.reason != EVENT_REJECTED):
             raise
         return None
 

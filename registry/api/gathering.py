@@ -23,7 +23,7 @@ from registry.approval import KINDS, Note, parse_note
 from registry.git.tagscan import Scan, read_tags
 from registry.signature import Verdict
 from registry.signing.allowed_signers import AllowedSigners
-from registry.state import Artifact, fold
+from registry.state import Artifact, fold, fold_artifact
 from registry.tags import SKEW, BadTag, Event
 from registry.trail import Row, in_order
 
@@ -76,6 +76,7 @@ def _gathered(project: Project, now: int, name: str | None) -> Gathered:
     artifacts = fold(tags.scan.events)
     judged = _judged(project, rules, tags, words, ledger)
     rejected = _rejected(project, rules, tags.scan, words)
+    _relabel(artifacts, [event for event in tags.scan.events if _counts_not(event, rejected, words)])
     seen = Traces(
         rules, judged.verdicts, log.timeline if project.mirror is None else None, artifacts, judged.vouching, rejected
     )
@@ -122,6 +123,21 @@ def _rejected(
     part = scan._replace(events=[event for event in scan.events if event.artifact in names])
     answers = accept_all(project, part, rules=rules)
     return {ref: each for answer in answers.values() for ref, each in answer.rejected.items()}
+
+
+def _counts_not(
+    event: Event, rejected: Mapping[str, Rejection] | None, words: Mapping[tuple[str, str], Attested]
+) -> bool:
+    word = words.get((event.ref, event.oid))
+    return word.entry.kind == "reject" if word is not None else event.ref in (rejected or ())
+
+
+def _relabel(artifacts: Mapping[str, Artifact], ignored: Sequence[Event]) -> None:
+    """Give events the versions that they have without those that count for nothing."""
+    refs = {event.ref for event in ignored}
+    for name in {event.artifact for event in ignored}:
+        kept = fold_artifact(name, [event for event in artifacts[name].events if event.ref not in refs])
+        artifacts[name].labels.update(kept.labels)
 
 
 Approvers = Mapping[str, list[tuple[int, str, str]]]

@@ -16,8 +16,9 @@ from typing import Any, NamedTuple
 
 from registry.api.admitting import admit
 from registry.api.holding import which
-from registry.api.locking import address, chosen, entry_as, find_lock, read_lock
-from registry.api.resolving import Resolved, look
+from registry.api.locking import address, chosen, entry_as, find_lock, look_pinned, read_lock
+from registry.api.resolving import Resolved
+from registry.api.rooted import pinned
 from registry.errors import GitError, NotFound, Refused, RegistryError
 from registry.lockfile import Locked, differences, view
 from registry.names import require_stage
@@ -71,7 +72,7 @@ def check_lock(
 def _problems(entry: Locked, stage: str | None, path: Path) -> list[Problem]:
     where = address(entry, path).text
     try:
-        found = look(entry.name, version=entry.version, project=where)
+        found = look_pinned(entry, where)
     except (GitError, Offline):
         raise
     except Refused as error:
@@ -82,7 +83,10 @@ def _problems(entry: Locked, stage: str | None, path: Path) -> list[Problem]:
         problems = _drift(entry, found)
         if stage is None or stage in found.stages:
             return problems
-    return problems if stage is None else [*problems, *_outdated(entry, stage, where)]
+    if stage is None:
+        return problems
+    known = {each.kind for each in problems}
+    return [*problems, *(each for each in _outdated(entry, stage, where) if each.kind not in known)]
 
 
 def _drift(entry: Locked, found: Resolved) -> list[Problem]:
@@ -97,7 +101,10 @@ def _drift(entry: Locked, found: Resolved) -> list[Problem]:
 
 def _outdated(entry: Locked, stage: str, where: str) -> list[Problem]:
     try:
-        held = which(entry.name, stage, where)
+        with pinned(entry.root):
+            held = which(entry.name, stage, where)
+    except Refused as error:
+        return [Problem(error.reason, f"stage {stage}", entry.version, "", error.what)]
     except NotFound as error:
         return [Problem(OUTDATED, f"stage {stage}", entry.version, "", f"locked is {entry.version}; {error.what}")]
     label, event = held.version.label, held.event

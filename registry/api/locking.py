@@ -18,7 +18,10 @@ from typing import NamedTuple
 
 from registry import cache
 from registry.api.admitting import admit
+from registry.api.project import open_project
 from registry.api.resolving import Resolved, look
+from registry.api.rooted import pinned, root_keys
+from registry.api.rules import read_rules
 from registry.api.writing import write_file
 from registry.errors import GitError, NotFound, Refused, RegistryError
 from registry.lockfile import NAME, Locked, differences, format_lock, parse_lock
@@ -80,7 +83,8 @@ def lock(
     for known in _read(path, missing=True):
         if known.selector == asked and _is_at(known, at, path):
             return Change(known, known)
-    new = entry_of(admit(look(name, stage, version, project=project)), written_as(at, path), stage, version)
+    found = admit(look(name, stage, version, project=project))
+    new = replace(entry_of(found, written_as(at, path), stage, version), root=_root(found, project))
 
     def added(now: Entries) -> Entries:
         return (*(each for each in now if not (each.selector == asked and _is_at(each, at, path))), new)
@@ -121,7 +125,7 @@ def look_locked(
         raise _refused("a lock file holds versions, and a revision was asked for", path, name)
     entry = _entry(_read(path), path, at, name, stage, version)
     try:
-        found = look(name, version=entry.version, project=project)
+        found = look_pinned(entry, project)
     except (GitError, Offline, Refused):
         raise
     except RegistryError as error:
@@ -131,6 +135,23 @@ def look_locked(
         told = "; ".join(map(str, drift))
         raise _refused(f"{entry.asked}, locked at {entry.version}, is something else now: {told}", path, name)
     return replace(found, stage=stage, locked=str(path))
+
+
+def look_pinned(entry: Locked, project: Where) -> Resolved:
+    """What the registry says of the locked version, under a policy that follows from the locked root's. As `look`."""
+    with pinned(entry.root):
+        found = look(entry.name, version=entry.version, project=project)
+        if entry.root:  # what this process knew already may be from before the pin
+            read_rules(open_project(project))
+        return found
+
+
+def _root(found: Resolved, project: Where, *, pinned: bool = False) -> tuple[str, ...]:
+    """The keys of the root that signed the policy by which something was found."""
+    if not found.policy.root.principals and not pinned:
+        return ()
+    opened = open_project(project)
+    return root_keys(opened, read_rules(opened))
 
 
 def entry_of(found: Resolved, project: str, stage: str | None, wanted: str | None) -> Locked:
@@ -161,6 +182,7 @@ def entry_as(entry: Locked, found: Resolved) -> Locked:
     """What an entry would be if it were locked now, by the tag that it names as long as that stands."""
     now = entry_of(found, entry.project, entry.stage, entry.wanted)
     tags = found.registered[entry.version]
+    now = replace(now, root=entry.root)
     return replace(now, tag=entry.tag, tag_id=tags[entry.tag]) if entry.tag in tags else now
 
 
@@ -224,9 +246,10 @@ def _require_asked(name: str, stage: str | None, version: str | None) -> None:
 
 def _upgraded(entry: Locked, path: Path) -> Locked:
     where = address(entry, path).text
-    return entry_of(
-        admit(look(entry.name, entry.stage, entry.wanted, project=where)), entry.project, entry.stage, entry.wanted
-    )
+    with pinned(entry.root):
+        found = admit(look(entry.name, entry.stage, entry.wanted, project=where))
+        now = entry_of(found, entry.project, entry.stage, entry.wanted)
+        return replace(now, root=_root(found, where, pinned=bool(entry.root)))
 
 
 def _named(lock: Where | None) -> Path | None:

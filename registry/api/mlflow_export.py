@@ -1,7 +1,8 @@
 """`export mlflow`: stages as aliases of an MLflow server.
 
-Rules: an alias is set to the version that the link of the stage's version names at that very server, where the server
-still has it as a version of the pinned run. Nothing is created that the server lacks, and no alias is taken away.
+Rules: what a stage holds is what is accepted (`registry.api.accepting`). An alias is set to the version that the link
+of the stage's version names at that very server, where the server still has it as a version of the pinned run.
+Nothing is created that the server lacks, and no alias is taken away.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ from dataclasses import dataclass, field
 from os import PathLike
 from typing import NamedTuple
 
+from registry.api.accepting import accept_all
 from registry.api.adoption import LeftOut, tracking_server
 from registry.api.links import read_link
 from registry.api.project import Project, open_project
 from registry.errors import NotFound, RegistryError
 from registry.names import require_artifact
-from registry.state import Artifact, Assignment, fold
+from registry.state import Artifact, Assignment
 from registry.stores.mlflow import TrackedSource
 from registry.stores.mlflow_models import aliases, set_alias
 from registry.stores.mlflow_server import Server
@@ -64,13 +66,17 @@ def export_mlflow(
     opened = open_project(project)
     opened.refresh(head=True)
     server = tracking_server(tracking_uri, opened)
-    artifacts = fold(opened.scan().events)
+    accepted = accept_all(opened, opened.scan())
+    artifacts = {name: each.artifact for name, each in accepted.items()}
     for name in names:
         if require_artifact(name) not in artifacts:
             raise NotFound(f"no artifact {name!r}", opened.where, "see `registry show`")
     done = Exported(server.where)
     known: dict[str, dict[str, int]] = {}
     for name in names or artifacts:
+        accepted[name].require_believed()
+        for stage, refused in accepted[name].refusals():
+            done.left_out.append(LeftOut(f"{name}#{stage}", " ".join(refused.what.split()), refused.fix))
         for stage in sorted(artifacts[name].stages):
             holder = artifacts[name].holder(stage)
             if holder is not None:

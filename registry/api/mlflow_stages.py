@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from registry.api import staging
+from registry.api.accepting import accept_any
 from registry.api.adoption import Adopted, LeftOut, Placed, iso
 from registry.api.project import Project
 from registry.api.questions import read_config
@@ -18,7 +19,7 @@ from registry.git.tagwrite import NEAR
 from registry.lineage import scalar
 from registry.names import require_stage
 from registry.policy import Policy
-from registry.state import Artifact, fold_artifact
+from registry.state import Artifact
 from registry.stores.mlflow_models import ModelVersion, RegisteredModel
 from registry.stores.mlflow_server import Server
 from registry.tags import ASSIGNMENT, trailers
@@ -41,8 +42,8 @@ class Run(NamedTuple):
     dry_run: bool
 
     def artifact(self, name: str) -> Artifact:
-        """An artifact as it stands."""
-        return fold_artifact(name, self.project.scan(name).events)
+        """An artifact as it stands, as far as it is accepted."""
+        return accept_any(self.project, name).history
 
 
 class Stages:

@@ -7,7 +7,9 @@ by now. A machine that missed versions goes from one to the next
 (https://theupdateframework.github.io/specification/latest/, 5.3). Until then `policy-unsigned`.
 
 What is trusted first is the first sight, or, with the fingerprints of keys in `REGISTRY_ROOT`, what one of them signed.
-The trusted files are remembered on this machine for each remote registry; folders of this machine are not judged.
+The trusted files are remembered on this machine for each remote registry; folders of this machine are not judged. A
+lock file names the keys that signed when it was written (`pinned`): what is there must follow from a version that its
+root signed with one of them, whatever is remembered here.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ import os
 import re
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -35,6 +39,7 @@ ROOT = "REGISTRY_ROOT"
 FORMAT = 1
 _REF = re.compile(r"policy/([1-9][0-9]{0,17})(?:/[1-9][0-9]{0,8})?")
 _FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
+_pinned: ContextVar[tuple[str, ...]] = ContextVar("pinned", default=())
 _trusted: dict[str, tuple[bytes | None, bytes | None]] = {}
 """The files that this process trusts, by state folder and registry."""
 
@@ -51,14 +56,45 @@ class Signed(NamedTuple):
     tags: tuple[Event, ...]
 
 
+@contextmanager
+def pinned(keys: Sequence[str]) -> Iterator[None]:
+    """Within the block, a policy must follow from one that a root signed with one of these keys; without any, anyhow.
+
+    Keys are fingerprints, as a lock file has them: what is remembered here is held against them too.
+    """
+    token = _pinned.set(tuple(keys))
+    try:
+        yield
+    finally:
+        _pinned.reset(token)
+
+
+def root_keys(project: Project, now: Rules) -> tuple[str, ...]:
+    """Fingerprints of the root's keys that signed the policy of a remote registry, sorted; none of one without a root.
+
+    The registry was brought up to date.
+    """
+    root = now.policy.root.principals
+    if project.mirror is None or not root:
+        return ()
+    signed = (each for each in _tagged(project) if _same(each.rules, now))
+    found = {
+        verdict.fingerprint for each in signed for event, verdict in _good(project, each, now) if event.email in root
+    }
+    return tuple(sorted(each for each in found if _FINGERPRINT.fullmatch(each)))
+
+
 def require_rooted(project: Project, now: Rules) -> None:
     """Raise `Refused` (`policy-unsigned`) where the policy of a remote registry is not what its root signed."""
-    key = f"{remembered.root()} {project.where} {os.environ.get(ROOT, '')}"
+    keys = _pinned.get()
+    key = f"{remembered.root()} {project.where} {os.environ.get(ROOT, '')} {' '.join(keys)}"
     files = now.data, now.signers_data
     if _trusted.get(key) == files:
         return
     path = root_file(project.where)
     known = _parse(remembered.recall(path), path, project)
+    if keys:
+        _require_pinned(project, now, keys)
     if known is None:
         _require_named(project, now)
     elif (known.data, known.signers_data) != files:
@@ -88,9 +124,33 @@ def _require_named(project: Project, now: Rules) -> None:
     raise _unsigned(project.where, what, now.policy.version)
 
 
+def _require_pinned(project: Project, now: Rules, keys: Sequence[str]) -> None:
+    """Find a version that its root signed with one of the keys, from which one gets to what is there."""
+    for each in reversed(_tagged(project)):
+        root = each.rules.policy.root.principals
+        starts = (
+            event.email in root and verdict.fingerprint in keys for event, verdict in _good(project, each, each.rules)
+        )
+        if any(starts) and _followed(project, each.rules, now)[0]:
+            return
+    what = f"the policy of the default branch does not follow from one that is signed by {' or '.join(keys)}, as locked"
+    raise _unsigned(project.where, what, now.policy.version)
+
+
 def _require_followed(project: Project, known: Rules, now: Rules) -> None:
-    """Go from what was trusted to what is there, each version signed by the root of the one before."""
-    trusted = known
+    there, trusted = _followed(project, known, now)
+    if there:
+        return
+    root = trusted.policy.root
+    what = (
+        f"policy.yaml or allowed_signers of the default branch (version {now.policy.version}) is not signed by"
+        f" {root.threshold} of {', '.join(root.principals)}, the root of version {trusted.policy.version}"
+    )
+    raise _unsigned(project.where, what, now.policy.version)
+
+
+def _followed(project: Project, trusted: Rules, now: Rules) -> tuple[bool, Rules]:
+    """Go from what was trusted to what is there, each version signed by the root of the one before; how far it went."""
     if trusted.policy.root.principals:
         for each in _tagged(project):
             root = trusted.policy.root
@@ -100,14 +160,7 @@ def _require_followed(project: Project, known: Rules, now: Rules) -> None:
                 and count(project, each, trusted) >= root.threshold
             ):
                 trusted = each.rules
-    root = trusted.policy.root
-    if _same(trusted, now) or not root.principals:
-        return
-    what = (
-        f"policy.yaml or allowed_signers of the default branch (version {now.policy.version}) is not signed by"
-        f" {root.threshold} of {', '.join(root.principals)}, the root of version {trusted.policy.version}"
-    )
-    raise _unsigned(project.where, what, now.policy.version)
+    return _same(trusted, now) or not trusted.policy.root.principals, trusted
 
 
 def _unsigned(where: str, what: str, version: int) -> Refused:

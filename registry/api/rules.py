@@ -11,7 +11,7 @@ A policy governs where it has stages, or says who may register or revoke: then e
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -85,6 +85,13 @@ class Rules:
     def needs_ledger(self) -> bool:
         """Whether some stage's events must stand in the ledger."""
         return self.data is not None and any(stage.ledger for stage in (self.policy.stages or {}).values())
+
+    def unrecorded(self) -> Rules:
+        """The same as if no stage asked for the ledger: for whoever begins one."""
+        found = replace(self)
+        stages = {name: replace(stage, ledger=False) for name, stage in (self.policy.stages or {}).items()}
+        found.__dict__["policy"] = replace(self.policy, stages=stages or self.policy.stages)  # where it is cached
+        return found
 
     @property
     def digest(self) -> str | None:

@@ -9,21 +9,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from os import PathLike
 
+from registry.api.accepting import accept_all
 from registry.api.project import open_project
 from registry.checks.files import at_commit
 from registry.checks.listing import artifact_of, listing
 from registry.errors import RegistryError
 from registry.git.objects import object_ids
 from registry.names import is_artifact, link_paths
-from registry.state import fold
 from registry.tags import REGISTRATION
 
 
 def unregistered(project: str | PathLike[str] = ".") -> list[str]:
     """Artifacts whose link at HEAD is not the one their newest registration names, cancelled or not; sorted.
 
-    A link whose newest version was cancelled is not offered again: somebody meant that. Reads the commit, not the work
-    tree. Raises `RegistryError` for a URL: clone it first.
+    A link whose newest version was cancelled is not offered again: somebody meant that; registrations that the policy
+    does not accept are none. Reads the commit, not the work tree. Raises `RegistryError` for a URL: clone it first;
+    `Refused` where the policy cannot be read.
     """
     opened = open_project(project)
     if opened.mirror is not None:
@@ -34,9 +35,9 @@ def unregistered(project: str | PathLike[str] = ".") -> list[str]:
     found = (artifact_of(file.path) for file in listing(at_commit(opened.objects, head, lambda _: None)).links)
     newest = {name: head for name in found if name and is_artifact(name)}
     now = _links(opened.objects, newest)
-    artifacts = fold(opened.scan().events)
+    accepted = accept_all(opened, opened.scan())
     for name in newest:
-        events = artifacts[name].events if name in artifacts else []
+        events = accepted[name].artifact.events if name in accepted else []
         newest[name] = next((event.commit for event in reversed(events) if event.kind == REGISTRATION), "")
     then = _links(opened.objects, {name: commit for name, commit in newest.items() if commit})
     return sorted(name for name in newest if now[name] != then.get(name, ""))
