@@ -7,10 +7,10 @@ READY := $(VENV)/.ready
 ORACLE ?= .venv-mlem
 
 .DEFAULT_GOAL := help
-.PHONY: help demo example test test-slow bench bench-load clean
+.PHONY: help demo example test test-thorough test-slow bench bench-load clean
 
 help: ## Say what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: $(READY) ## Show it at work: link, register, assign, load over HTTP, promote, roll back, refuse
 	@$(BIN)/python examples/demo/demo.py
@@ -24,6 +24,11 @@ test: $(READY) $(ORACLE)/.ready ## Lint, types, tests, coverage
 	$(BIN)/mypy
 	REGISTRY_MLEM_PYTHON=$$($(ORACLE)/bin/python -c 'import mlem, sys; print(sys.executable)' 2>/dev/null || true) \
 	  $(BIN)/python -m pytest -n auto --dist loadfile --cov --cov-report=term
+
+test-thorough: $(READY) $(ORACLE)/.ready ## What `test` leaves out to be fast: demo, every fault, more examples of each property
+	HYPOTHESIS_PROFILE=ci \
+	REGISTRY_MLEM_PYTHON=$$($(ORACLE)/bin/python -c 'import mlem, sys; print(sys.executable)' 2>/dev/null || true) \
+	  $(BIN)/python -m pytest -n auto -m '(thorough or hypothesis) and not slow'
 
 test-slow: $(READY) $(ORACLE)/.frameworks ## Tests that need minutes, or the large frameworks
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,slow]'

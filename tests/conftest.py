@@ -18,8 +18,9 @@ from lab import Lab
 settings.register_profile(
     "ci", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
 )
+settings.register_profile("fast", settings.get_profile("ci"), max_examples=30)
 settings.register_profile("explore", deadline=None, max_examples=2000)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
 
 # A run in the background is started with interruptions ignored, and its children would inherit that.
 if threading.current_thread() is threading.main_thread():

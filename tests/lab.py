@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import forking
+
 ROOT = Path(__file__).resolve().parents[1]
 START = 1_750_000_000
 """What the clock shows first, in seconds since 1970-01-01 UTC."""
@@ -126,15 +128,34 @@ class Lab:
         input: str | bytes = b"",  # noqa: A002 - as in subprocess
         check: bool = True,
         time: int | None = None,
+        forks: bool = False,
     ) -> Ran:
-        """Run a program to its end; `env` adds to the lab's environment, or removes where the value is None."""
+        """Run a program to its end; `env` adds to the lab's environment, or removes where the value is None.
+
+        With `forks`, scripts that `forking.shell` made may be among what it runs.
+        """
         environment = {k: v for k, v in (self.environ(time) | (env or {})).items() if v is not None}
+        files = [forking.server().fileno()] if forks and forking.HERE else []
+        if files:
+            environment["FORKING"] = str(*files)
         data = input if isinstance(input, bytes) else input.encode()
-        done = subprocess.run(argv, cwd=cwd or self.root, env=environment, input=data, capture_output=True, check=False)
-        out, err = (b.decode("utf-8", "surrogateescape") for b in (done.stdout, done.stderr))
-        if check and done.returncode != 0:
-            raise AssertionError(f"{' '.join(argv)} ended with {done.returncode}\n{out}\n{err}")
-        return Ran(argv, done.returncode, out, err)
+        if forking.can_run(argv) and not any(name.startswith("PYTHON") for name in env or ()):
+            code, *said = forking.run(argv, cwd or self.root, environment, data)
+        else:
+            done = subprocess.run(
+                argv,
+                cwd=cwd or self.root,
+                env=environment,
+                input=data,
+                capture_output=True,
+                check=False,
+                pass_fds=files,
+            )
+            code, *said = done.returncode, done.stdout, done.stderr
+        out, err = (each.decode("utf-8", "surrogateescape") for each in said)
+        if check and code != 0:
+            raise AssertionError(f"{' '.join(argv)} ended with {code}\n{out}\n{err}")
+        return Ran(argv, code, out, err)
 
     def registry(self, *args: str, **options: Any) -> Ran:
         """Run our command line; outside of any repository unless `cwd` is given."""

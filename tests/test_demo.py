@@ -52,6 +52,7 @@ def run(demo: Path, output: Path, environment: Mapping[str, str]) -> subprocess.
     )
 
 
+@pytest.mark.thorough
 def test_the_main_job_runs_from_training_to_refusal(lab: Lab, environment: Mapping[str, str]) -> None:
     before = sorted(path.relative_to(lab.home) for path in lab.home.rglob("*"))
     settings = (lab.home / ".gitconfig").read_bytes()
@@ -69,7 +70,7 @@ def test_the_main_job_runs_from_training_to_refusal(lab: Lab, environment: Mappi
     assert [path.name for path in links] == ["cost_predictor.mlem"]
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("name", "old", "new", "told"),
     [

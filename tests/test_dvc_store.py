@@ -75,7 +75,7 @@ def test_a_source_over_http_with_a_remote_over_http_loads_and_needs_neither_agai
     assert [path.name for path in lab.home.iterdir()] == [".gitconfig"], "DVC left something in the home folder"
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_remote_in_s3_is_read_with_the_credentials_of_the_environment(
     lab: Lab, tracked: Repo, reg: Repo, http: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

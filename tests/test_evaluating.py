@@ -251,7 +251,7 @@ def test_metrics_of_the_registry_run_only_when_asked_for_and_only_from_the_defau
     assert list(found["inputs"]["functions"]) == ["scripts/metrics/cost.py"]
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("body", "limits", "said"),
     [
@@ -270,7 +270,7 @@ def test_what_runs_away_is_ended_and_told(reg: Repo, body: str, limits: dict[str
     assert not (reg.path / REPORT).exists()
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_the_process_has_the_callers_caches_and_lock_file(reg: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(reg.path)
     registry.lock("m", version="v1.0.0", project=reg.path)

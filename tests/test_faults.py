@@ -200,7 +200,7 @@ def test_what_passes_is_tried_again_and_the_right_model_is_loaded(place: Any, st
     passing(place(store), store, labels)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("store", STORES)
 def test_everything_that_passes_is_tried_again(place: Any, store: str) -> None:
     passing(place(store), store, PASSING)
@@ -214,7 +214,7 @@ def test_what_does_not_pass_is_one_clear_error_in_time(place: Any, store: str, l
     lasting(place(store), store, labels)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("store", STORES)
 def test_nothing_that_does_not_pass_is_loaded_or_waited_for(place: Any, store: str) -> None:
     lasting(place(store), store, LASTING)
@@ -410,7 +410,7 @@ def test_a_setting_that_is_no_number_is_an_error(place: Any, monkeypatch: pytest
         assert "REGISTRY_TIMEOUT" in told(partial(here.load, "git"), text, 1).what
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_process_that_is_killed_at_any_moment_leaves_a_cache_that_works(place: Any) -> None:
     here = place("git", "url", files=saved_large())
     chance = random.Random(7)

@@ -105,6 +105,7 @@ def test_mlem_follows_the_link_we_write_to_a_pickle_we_saved(lab: Lab) -> None:
     assert mlem(reg.path, lab, FOLLOW, "follow.mlem") == "[4.0]"
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("same_sklearn")
 def test_links_that_mlem_wrote_are_pinned_and_predict_the_same(lab: Lab, made: Repo) -> None:
     reg = make_registry(lab)
@@ -125,6 +126,7 @@ def test_links_that_mlem_wrote_are_pinned_and_predict_the_same(lab: Lab, made: R
     assert (model.path, model.kind, model.format) == ("lr.mlem", "model", "sklearn, simple_pickle")
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("same_sklearn")
 @pytest.mark.parametrize("name", ["lr", "plain"])
 def test_a_model_that_mlem_wrote_is_linked_and_predicts_the_same(lab: Lab, made: Repo, name: str) -> None:
@@ -142,6 +144,7 @@ def test_a_model_that_mlem_wrote_is_linked_and_predicts_the_same(lab: Lab, made:
     assert [str(column) for column in getattr(method.args[0].type_, "columns", ())] == (COLUMNS if name == "lr" else [])
 
 
+@pytest.mark.thorough
 def test_a_link_that_mlem_wrote_is_read_and_refused_for_its_missing_pins(lab: Lab, made: Repo) -> None:
     reg = make_registry(lab)
     mlem(reg.path, lab, LINK, "lr", str(made.path), ".mlem/links/m")

@@ -161,7 +161,7 @@ def test_commits_go_to_a_branch_of_their_own_by_default(reg: Repo, server: Track
     assert reg.git("log", "--format=%s", "HEAD..import/mlflow") == "Import cost v4.0.0 from MLflow"
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_dry_run_says_all_of_it_and_writes_nothing(reg: Repo, server: Tracking) -> None:
     refs = reg.git("for-each-ref")
     dry = take(reg, server, commit=False, dry_run=True)
@@ -205,7 +205,7 @@ def test_what_cannot_be_taken_over_is_told_and_the_rest_is_whole(reg: Repo, serv
     assert fetched(reg, version="v9.0.0") == bytes_of(9.0)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_version_that_could_be_taken_over_only_later_leaves_the_newest_link(reg: Repo, server: Tracking) -> None:
     server.versions["cost", "2"]["status"] = "PENDING_REGISTRATION"
     assert [each.version for each in take(reg, server).registered] == ["v1.0.0", "v3.0.0"]
@@ -248,7 +248,7 @@ def test_work_that_is_not_committed_is_left_alone(reg: Repo, server: Tracking) -
     assert reg.git("status", "--porcelain") == "A  other", "what was staged stays staged"
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_models_are_chosen_by_name_and_an_unknown_one_is_an_error(reg: Repo, server: Tracking) -> None:
     add(server, "1", 1.0, model="cost model")
     ran = reg.registry(
@@ -259,7 +259,7 @@ def test_models_are_chosen_by_name_and_an_unknown_one_is_an_error(reg: Repo, ser
         take(reg, server, models=["gone"])
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_stages_that_gto_does_not_allow_are_left_out(reg: Repo, server: Tracking) -> None:
     reg.commit({".gto": "stages: [champion]\n"})
     done = take(reg, server)

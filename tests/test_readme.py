@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import forking
 import pytest
 from git_http import serve
 from lab import ROOT, Lab, Ran
@@ -78,10 +79,13 @@ class Reader:
             settings.write(f'[url "{url}/"]\n\tinsteadOf = {HOST}\n')
         commands = lab.root / "bin"
         commands.mkdir()
-        self.path = f"{Path(sys.executable).parent}:{commands}"
-        for name in ("registry", "git-registry"):  # where the package is not installed, only found
-            (commands / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" -m registry "$@"\n')
-            (commands / name).chmod(0o755)
+        self.path = f"{commands}:{Path(sys.executable).parent}"
+        self.python = str(commands / "python")
+        for name in ("registry", "git-registry"):  # forked, and also where the package is not installed
+            (commands / name).write_text(forking.shell('set -- -m registry "$@"\n'))
+        (commands / "python").write_text(forking.shell())
+        for command in commands.iterdir():
+            command.chmod(0o755)
 
     def follow(self, path: Path, folder: Path) -> None:
         """Run all blocks of a file; a `cd` holds for the next block."""
@@ -102,9 +106,9 @@ class Reader:
         env = {"GIT_AUTHOR_DATE": None, "GIT_COMMITTER_DATE": None, "LAB_CLOCK": None, "LEFT": str(left)}
         env["PATH"] = f"{self.path}:{os.environ['PATH']}"
         if block.kind == "python":
-            return self.lab.run(sys.executable, "-c", block.text, cwd=folder, env=env, check=False)
+            return self.lab.run(self.python, "-c", block.text, cwd=folder, env=env, check=False, forks=True)
         script = f"trap 'pwd > \"$LEFT\"' EXIT\nexec 2>&1\n{block.text}"
-        return self.lab.run("bash", "-euo", "pipefail", "-c", script, cwd=folder, env=env, check=False)
+        return self.lab.run("bash", "-euo", "pipefail", "-c", script, cwd=folder, env=env, check=False, forks=True)
 
 
 @pytest.fixture(scope="module")

@@ -374,7 +374,7 @@ MODELS = {
 
 @needs_mlem
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[] if name == "with defaults" else pytest.mark.slow) for name in MODELS]
+    "name", [pytest.param(name, marks=[] if name == "with defaults" else pytest.mark.thorough) for name in MODELS]
 )
 def test_mlem_loads_what_was_saved_as_pickle_and_describes_the_model_the_same(tmp_path: Path, name: str) -> None:
     model, sample = MODELS[name]
@@ -399,6 +399,7 @@ def test_mlem_loads_what_was_saved_as_pickle_and_describes_the_model_the_same(tm
 
 
 @needs_mlem
+@pytest.mark.thorough
 def test_mlem_loads_a_chain_that_was_saved_as_pickle_and_describes_it_the_same(tmp_path: Path) -> None:
     scaler = StandardScaler().fit(TABLE.to_numpy())
     model = LinearRegression().fit(scaler.transform(TABLE.to_numpy()), TARGET)
@@ -430,6 +431,7 @@ def test_mlem_loads_a_chain_that_was_saved_as_pickle_and_describes_it_the_same(t
 
 
 @needs_mlem
+@pytest.mark.thorough
 def test_mlem_reads_a_metafile_that_it_wrote_and_we_wrote_again(tmp_path: Path) -> None:
     fixtures = Path(__file__).parent / "fixtures" / "mlem" / "models"
     for path in fixtures.glob("*.mlem"):

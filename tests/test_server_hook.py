@@ -219,7 +219,7 @@ def test_the_default_branch_is_not_deleted(world: World) -> None:
     world.refused(world.push(":refs/heads/main"), "branch-deleted")
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_policy_with_a_root_changes_with_the_signatures_it_asks_for(lab: Lab, http: Callable[..., Any]) -> None:
     policy = f"{POLICY}root: {{threshold: 2, principals: [dana@example.org, bob@example.org]}}\n"
     world = World(lab, http, policy)
@@ -295,7 +295,7 @@ def test_a_broken_chain_or_tree_is_refused(world: World) -> None:
     world.refused(both(world, "m#live#2"), "ledger-chain", "its parent is")
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_recorded_tag_that_is_recreated_is_refused_and_the_recorded_one_may_come_back(world: World) -> None:
     record(world, "eve", "m#live#1")
     world.taken(both(world, "m#live#1"))
@@ -308,7 +308,7 @@ def test_a_recorded_tag_that_is_recreated_is_refused_and_the_recorded_one_may_co
     world.taken(world.push(tag("m#live#1")), "m#live#1")
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_revocation_without_a_tag_is_judged_by_who_signed_the_ledger(world: World) -> None:
     def revoke(who: str) -> Ran:
         acts(world.repo, who)
@@ -323,7 +323,7 @@ def test_a_revocation_without_a_tag_is_judged_by_who_signed_the_ledger(world: Wo
     world.refused(world.push(tag("m#staging#1")), "version-standing", "revoked")
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_only_a_recorder_rejects(lab: Lab, http: Callable[..., Any]) -> None:
     world = World(lab, http, f"{POLICY}recorder: [bob@example.org]\n")
     oid, commit = world.repo.rev(tag("m@v1.1.0")), world.repo.rev("m@v1.1.0^{commit}")
@@ -341,7 +341,7 @@ def test_only_a_recorder_rejects(lab: Lab, http: Callable[..., Any]) -> None:
     world.refused(world.push(tag("m@v1.1.0")), "ledger-rejected")
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_approvals_count_once_they_are_there_and_the_author_s_own_does_not(world: World) -> None:
     world.assign("bob", "m#gold#1")
     world.refused(world.push(tag("m#gold#1")), "approvals-missing", "0 of 1")
@@ -376,7 +376,7 @@ def test_a_tag_that_rests_on_one_that_fails_its_gates_is_refused(world: World) -
     world.refused(world.push(tag("m#later#2")), "stage-skipped")
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_what_registry_promotes_passes_with_its_entry(world: World) -> None:
     eve = world.act("eve")
     eve.registry("assign", "m", "--version", "v1.0.0", "--stage", "live", "--push")

@@ -162,7 +162,7 @@ def test_four_tags_at_once_which_github_tells_nobody_of_are_found_by_the_schedul
     assert registry_here(world.bare.path, "which", "m", "prod").stdout.strip().startswith("v1.0.0")
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_an_override_is_what_the_stage_holds_and_says_why(lab: Lab, http: Callable[..., Any]) -> None:
     world = World(lab, http, POLICY.replace("after: [staging]", "after: [staging], override: [release]"))
     message = "Assigning\n\nVersion: v1.0.0\nOverride: the shop is down\n"
@@ -174,7 +174,7 @@ def test_an_override_is_what_the_stage_holds_and_says_why(lab: Lab, http: Callab
     assert registry_here(world.bare.path, "ledger", "verify").code == 0
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_without_a_ledger_that_anything_asks_for_nothing_is_recorded(lab: Lab, http: Callable[..., Any]) -> None:
     world = World(lab, http, POLICY.replace(", ledger: true", "").replace("ledger: true", ""))
     world.bare.git("update-ref", "-d", "refs/heads/ledger")
@@ -190,7 +190,7 @@ def test_without_a_ledger_that_anything_asks_for_nothing_is_recorded(lab: Lab, h
     )
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_the_recorder_s_key_is_in_no_process_that_the_program_starts(world: World) -> None:
     sign_tag(acts(world.person, "eve"), "m#staging#1", "x\n\nVersion: v1.0.0\n", "m@v1.0.0^{commit}")
     world.push("m#staging#1")

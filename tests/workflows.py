@@ -14,12 +14,12 @@ from __future__ import annotations
 import json
 import os
 import re
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import forking
 import pull_comments
 import yaml
 from lab import Lab, Ran, Repo
@@ -30,12 +30,8 @@ CHECKOUT, PYTHON_SETUP = "actions/checkout", "actions/setup-python"
 UPLOAD, DOWNLOAD = "actions/upload-artifact", "actions/download-artifact"
 PATH = re.compile(r"[a-z_]+(\.[A-Za-z_-]+)+")
 
-PYTHON = """\
-#!/bin/sh
-if [ "$1 $2 $3" = "-m pip install" ]; then echo "$*" >> "$SHIM_LOG"; exit 0; fi
-exec "{python}" "$@"
-"""
-REGISTRY = '#!/bin/sh\nexec "{python}" -m registry "$@"\n'
+PYTHON = forking.shell('if [ "$1 $2 $3" = "-m pip install" ]; then echo "$*" >> "$SHIM_LOG"; exit 0; fi\n')
+REGISTRY = forking.shell('set -- -m registry "$@"\n')
 GH = """\
 #!/bin/sh
 echo "gh $*" >> "$SHIM_LOG"
@@ -300,4 +296,4 @@ class Job:
             "SHIM_LOG": str(self.host.notes),
         }
         argv = ("bash", "--noprofile", "--norc", "-eo", "pipefail", str(program))
-        return self.host.lab.run(*argv, cwd=self.workspace, env={**given, **environment}, check=False)
+        return self.host.lab.run(*argv, cwd=self.workspace, env={**given, **environment}, check=False, forks=True)

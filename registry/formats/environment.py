@@ -12,11 +12,13 @@ whose source MLEM puts into the metafile, are looked for by name and never unpac
 
 from __future__ import annotations
 
+import functools
 import os
 import re
+import sys
 import threading
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from registry.errors import RegistryError
@@ -153,14 +155,27 @@ def _installable(requirement: Requirement) -> Need:
 
 def _provided(package: str, requirement: Requirement) -> Need:
     """A package that is not installed under its name: perhaps another one provides the module (`xgboost-cpu`)."""
-    from importlib.metadata import packages_distributions
-
     module = str(requirement.module or package)
-    for other in packages_distributions().get(module, ()):
+    for other in _providers(tuple((path, _changed(path)) for path in sys.path)).get(module, ()):
         installed = _version(other)
         if installed is not None:
             return Need(package, requirement.version, installed, _verdict(package, requirement.version, installed))
     return Need(package, requirement.version, None, UNCHECKED if _importable(module) else MISSING)
+
+
+@functools.lru_cache(maxsize=1)
+def _providers(_: tuple[tuple[str, int], ...]) -> Mapping[str, Sequence[str]]:
+    """Which packages provide a module: read once for many, and again when a folder of the Python path has changed."""
+    from importlib.metadata import packages_distributions
+
+    return packages_distributions()
+
+
+def _changed(path: str) -> int:
+    try:
+        return os.stat(path or os.curdir).st_mtime_ns  # noqa: PTH116 - an entry need not be a path
+    except OSError:
+        return 0
 
 
 def _custom(requirement: Requirement) -> Need | None:
