@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
@@ -66,11 +67,15 @@ class Link:
 
     def __post_init__(self) -> None:
         """Hold what a link is."""
-        _require(vars(self))
+        _require_text("path", self.path)
+        _require_text("project", self.project)
+        _require_text("rev", self.rev)
+        _require_text("link_type", self.link_type)
+        _require_params(self.params)
 
     def json(self) -> dict[str, Any]:
         """All of it, by name."""
-        return {**vars(self), "params": dict(self.params)}
+        return {name: dict(self.params) if name == "params" else vars(self)[name] for name in _FIELDS}
 
     @property
     def commit(self) -> str | None:
@@ -97,12 +102,12 @@ class Link:
         """The model's metafile, from the source's root: of MLflow the file `MLmodel` of the folder `path`."""
         return f"{self.path}/{_MLMODEL}" if self.tracked else self.path
 
-    @property
+    @cached_property
     def metafile(self) -> Pin | None:
         """The pin of the model's metafile."""
         return self._pin("metafile")
 
-    @property
+    @cached_property
     def artifacts(self) -> Mapping[str, Pin]:
         """The pins of the model's artifacts, by the name the metafile gives them."""
         keys = (k for k in self.params if k.startswith("artifact.") and k.endswith(".sha256"))
@@ -145,8 +150,13 @@ def parse_link(data: bytes, where: str) -> Link:
 
 def link_of_fields(known: Mapping[str, Any]) -> Link:
     """The link with these fields and no others. Raises `RegistryError`."""
-    _require(known)
-    return Link(**known)
+    if "path" not in known:
+        raise _Fault("path", "Field required")
+    unknown = next((key for key in known if key not in _FIELDS), None)
+    if unknown is None:
+        return Link(**known)
+    Link(**{key: value for key, value in known.items() if key in _FIELDS})  # what is wrong with these is told first
+    raise _Fault(unknown, "Extra inputs are not permitted")
 
 
 class _Fault(RegistryError):
@@ -157,14 +167,7 @@ class _Fault(RegistryError):
         self.field = key.partition(".")[0]
 
 
-def _require(known: Mapping[str, Any]) -> None:
-    """Raise for the first thing that is wrong with the fields of a link."""
-    if "path" not in known:
-        raise _Fault("path", "Field required")
-    for key in ("path", "project", "rev", "link_type"):
-        if key in known:
-            _require_text(key, known[key])
-    params = known.get("params", {})
+def _require_params(params: object) -> None:
     if not isinstance(params, Mapping):
         raise _Fault("params", "Input should be a valid dictionary")
     for key, value in params.items():
@@ -172,9 +175,6 @@ def _require(known: Mapping[str, Any]) -> None:
             raise _Fault(f"params.{key}.[key]", _NO_TEXT)
         if not isinstance(value, str):
             raise _Fault(f"params.{key}", _NO_TEXT)
-    for key in known:
-        if key not in _FIELDS:
-            raise _Fault(key, "Extra inputs are not permitted")
 
 
 def _require_text(key: str, value: object) -> None:
@@ -196,7 +196,7 @@ def _require_text(key: str, value: object) -> None:
 
 _NO_TEXT = "Input should be a valid string"
 _OPTIONAL = frozenset({"project", "rev"})
-_FIELDS = frozenset(each.name for each in fields(Link))
+_FIELDS = tuple(each.name for each in fields(Link))
 
 
 def format_link(link: Link) -> str:

@@ -18,10 +18,12 @@ from linked import COLUMNS, link_of, link_text, make_registry, make_source, save
 import registry
 from registry.api.checking import Report, catalogue, judge
 from registry.api.checking import check as judge_all
+from registry.checks import secrets
 from registry.checks import subject as subjects
 from registry.checks.builtin import LINK_CHECKS
 from registry.checks.files import FILE, File, on_disk
 from registry.checks.listing import artifact_of, listing
+from registry.checks.overall import IDS, LINK_IDS
 from registry.checks.pins import faults
 from registry.checks.subject import Subject
 from registry.errors import RegistryError
@@ -30,6 +32,7 @@ from registry.linkfile import format_link
 from registry.names import in_tag, is_artifact, link_paths
 
 Http = Callable[..., Any]
+PATTERNS = [(kind, pattern) for kind, _, pattern in secrets._PATTERNS]
 LINK = ".mlem/links/m.mlem"
 DOCS = ROOT / "docs" / "checks.md"
 NEEDS_SOURCE = [
@@ -667,6 +670,18 @@ def test_every_reason_of_a_refusal_has_its_heading_in_the_documentation() -> Non
     reasons = set(re.findall(r"Refused\(\s*\"([a-z-]+)\"", text))
     assert {"digest-matches", "source-url"} <= reasons
     assert reasons <= set(re.findall(r"(?m)^### ([a-z-]+)$", DOCS.read_text(encoding="utf-8")))
+
+
+@given(st.sampled_from(secrets._PATTERNS).flatmap(lambda kind: st.tuples(st.just(kind[0]), st.from_regex(kind[2]))))
+def test_no_credential_is_overlooked_for_want_of_a_hint(made: tuple[str, bytes]) -> None:
+    kind, data = made
+    line = next((each for each in data.splitlines() if re.search(dict(PATTERNS)[kind], each)), None)
+    assert line is None or [number for number, _ in secrets.credentials(line)] == [1], (kind, line)
+
+
+def test_the_ids_are_those_of_the_checks_in_their_order() -> None:
+    assert tuple(each.id for each in LINK_CHECKS) == LINK_IDS
+    assert tuple(catalogue()) == IDS
 
 
 def test_no_check_reads_anything_above_its_layer() -> None:

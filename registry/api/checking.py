@@ -9,29 +9,23 @@ else says why this link fails, it is an error itself: what could not be judged n
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from os import PathLike
-from threading import Event
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
+from registry.api.asking import Asking
 from registry.api.changing import Scope, scope
-from registry.api.links import link_source
-from registry.api.project import Project, open_project
+from registry.api.project import open_project
+from registry.api.settled import Settled
 from registry.checks import ChangeCheck, Check, ListingCheck
-from registry.checks.offer import Collect, Model, Offer
+from registry.checks.files import File
+from registry.checks.offer import Offer
 from registry.checks.rule import Unjudged
 from registry.checks.subject import Subject, said
-from registry.checks.tracked import TrackedOffer
 from registry.errors import RegistryError
 from registry.findings import ERROR, NOTE, SKIP, WARNING, Finding
-from registry.git.source import Source
 from registry.policy import OFF, PATH, Policy
-from registry.stores import source_of
-
-if TYPE_CHECKING:
-    from registry.lineage import Certificate
 
 WORKERS = 8
 """How many sources, then links, are looked at side by side: each waits for git most of the time."""
@@ -75,28 +69,66 @@ def check(
     opened = open_project(project)
     judged = scope(opened, base, head)
     levels = judged.policy.checks
-    with ThreadPoolExecutor(WORKERS) as asking, ThreadPoolExecutor(WORKERS) as judging:
+    with ThreadPoolExecutor(WORKERS) as pool, ThreadPoolExecutor(WORKERS) as judging:
+        asking = Asking(opened, pool)
         try:
-            subjects, asked = _asked(opened, judged.subjects(), asking)
+            subjects = asking.begin(judged.subjects())
             from registry.api.earlier import Recall  # what judges is imported while the sources are asked
-            from registry.checks.builtin import LINK_CHECKS
-            from registry.checks.custom import from_files, from_packages
+            from registry.checks.overall import IDS
 
-            Recall(opened, subjects, lambda: [each.result() for each in asked.values()], judged.base).attach()
-            own = [*from_packages(), *from_files(judged.scripts, run=custom)]
-            builtin = catalogue()  # of which no other takes an id
-            every = [*LINK_CHECKS, *(each for each in own if each.id not in builtin)]
-            checks = [each for each in every if levels.get(each.id, each.severity) != OFF]
-            findings = [*_of_all(judged), *_unprovided(judged.policy, {*builtin, *(each.id for each in own)})]
-            told = judging.map(lambda each: judge(_waited(each, asked), checks, levels), subjects)
+            recall, own = Recall(opened, subjects, asking.wait, judged.base), _own(judged.scripts, run=custom)
+            recall.attach()
+            settled = None if judged.change or own else Settled(opened, judged, recall.named)
+            asking.go_on(settled.holds if settled is not None else None)
+            findings = [*_of_all(judged), *_unprovided(judged.policy, {*IDS, *(each.id for each in own)})]
+            checks = _Checks([each for each in own if each.id not in IDS], levels)  # none takes a built-in's id
+            if settled is None or settled.empty:
+                checks.every()
+            told = _in_order(judging, lambda each: checks.judge(asking.waited(each)), subjects)
             for done, (subject, found) in enumerate(zip(subjects, told, strict=True), 1):
                 findings += found
+                if settled is not None:
+                    settled.learn(subject, found)
                 if progress is not None:
                     progress(done, len(subjects), subject.name or subject.file.path)
         finally:
-            asking.shutdown(cancel_futures=True)
+            asking.stop()
+    if settled is not None:
+        settled.save()
     notes = [each for each in findings if each.severity == NOTE]
     return Report(_sorted(each for each in findings if each.severity != NOTE), len(subjects), _sorted(notes))
+
+
+def _in_order(
+    pool: Executor, judged: Callable[[Subject], list[Finding]], subjects: Sequence[Subject]
+) -> Iterator[list[Finding]]:
+    """The findings of each link; of many links some are judged at a time, since a task costs as much as a link."""
+    size = 1 + len(subjects) // (WORKERS * WORKERS)
+    some = [subjects[start : start + size] for start in range(0, len(subjects), size)]
+    for each in pool.map(lambda links: [judged(link) for link in links], some):
+        yield from each
+
+
+class _Checks:
+    """The checks of single links, imported once a link is to be judged."""
+
+    def __init__(self, own: Sequence[Check], levels: Mapping[str, str]) -> None:
+        self._own = own
+        self._levels = levels
+        self._every: list[Check] | None = None
+
+    def every(self) -> list[Check]:
+        """Those that the policy does not turn off."""
+        if self._every is None:
+            from registry.checks.builtin import LINK_CHECKS
+
+            every = (*LINK_CHECKS, *self._own)
+            self._every = [each for each in every if self._levels.get(each.id, each.severity) != OFF]
+        return self._every
+
+    def judge(self, subject: Subject) -> list[Finding]:
+        """Findings for one link whose source was asked."""
+        return [] if subject.settled else judge(subject, self.every(), self._levels)
 
 
 def judge(subject: Subject, checks: Sequence[Check], levels: Mapping[str, str] = _NONE) -> list[Finding]:
@@ -131,7 +163,7 @@ def _levelled(finding: Finding, levels: Mapping[str, str]) -> Finding:
 
 def _of_all(judged: Scope) -> Iterator[Finding]:
     """Findings that concern no single link; of a change only those that it brings."""
-    from registry.checks.builtin import CHANGE_CHECKS, LISTING_CHECKS
+    from registry.checks.overall import CHANGE_CHECKS, LISTING_CHECKS
 
     levels, change = judged.policy.checks, judged.change
     if judged.unreadable is not None:
@@ -141,8 +173,9 @@ def _of_all(judged: Scope) -> Iterator[Finding]:
         yield Finding("policy-valid", ERROR, message, judged.unreadable.fix, path=PATH)
     for check in LISTING_CHECKS:
         if levels.get(check.id, check.severity) != OFF:
-            old = set(check.run(judged.before)) if judged.before is not None else set()
-            for found in check.run(judged.found):
+            told = list(check.run(judged.found))
+            old = set(check.run(judged.before)) if told and judged.before is not None else set()
+            for found in told:
                 if change is None or found.path in change.paths or found not in old:
                     yield _levelled(found, levels)
     for each in CHANGE_CHECKS if change is not None else ():
@@ -158,100 +191,17 @@ def _unprovided(policy: Policy, ids: set[str]) -> Iterator[Finding]:
         yield Finding("policy-valid", severity, message, "correct its id, or install the package it is in", path=PATH)
 
 
-def _asked(
-    project: Project, subjects: Iterable[Subject], pool: Executor
-) -> tuple[list[Subject], dict[Offer, Future[None]]]:
-    """Ask the sources of all pinned links, each once; their refs are read while further links are."""
-    kept: list[Subject] = []
-    offers: dict[str, Offer] = {}
-    asked: dict[Offer, Future[None]] = {}
-    complete = Event()
-    try:
-        for subject in subjects:
-            kept.append(subject)
-            offer = _offer(project, subject, offers)
-            if offer is not None and offer not in asked:
-                asked[offer] = pool.submit(offer.ask, complete)
-    finally:
-        complete.set()
-    return kept, asked
+def _own(scripts: Iterable[File], *, run: bool) -> list[Check]:
+    """The checks that installed packages and the registry itself bring."""
+    from registry.checks.custom import from_files, from_packages
 
-
-def _offer(project: Project, subject: Subject, known: dict[str, Offer]) -> Offer | None:
-    """The source of a pinned link, opened where it is not `known` yet, and told what the link names."""
-    link, pins = subject.parsed, subject.pinned
-    if isinstance(link, RegistryError) or link.project is None:
-        return None
-    try:
-        address = link_source(link, project, subject.file.path, subject.policy)
-    except RegistryError as error:
-        subject.opened = error
-        return None
-    if pins is None:
-        return None
-    key = f"{address.text} {link.path}" if address.tracked else address.text
-    if key not in known:
-        made = TrackedOffer if address.tracked else Offer
-        known[key] = made(source_of(address, link.path), _read)
-    subject.opened = offer = known[key]
-    blobs = (pin.blob for pin in pins.artifacts.values() if pin.blob)
-    beside, collect = _certified(subject, pins.commit), _collector(subject, offer.source)
-    offer.expect(subject.file.path, (pins.commit, link.path), pins.metafile.blob, blobs, beside, collect)
-    return offer
-
-
-def _collector(subject: Subject, source: Source) -> Collect | None:
-    """Makes the birth certificate anew while the source's objects are at hand, where there is one to compare."""
-    file, pins, said = subject.lineage, subject.pins, subject.address
-    if file is None or not file.plain or subject.policy.checks.get("lineage-complete") == OFF:
-        return None
-
-    def collected(model: Model) -> Certificate:
-        from registry.provenance import collect
-
-        return collect(source, pins.commit, model, project=said, revision=pins.rev, policy=subject.policy)
-
-    return collected
-
-
-def open_source(project: Project, subject: Subject) -> None:
-    """Ask the source of one link, which its policy trusts, now. Raises nothing: what fails stands in `opened`."""
-    offer = _offer(project, subject, {})
-    if offer is not None:
-        complete = Event()
-        complete.set()
-        offer.ask(complete)
-
-
-def _certified(subject: Subject, commit: str) -> set[str]:
-    """The files that a link's birth certificate was read from, so that they come with the first request."""
-    if subject.lineage is None or subject.policy.checks.get("lineage-complete") == OFF:
-        return set()
-    from registry.lineage import parse as parse_certificate
-
-    try:
-        found = parse_certificate(subject.lineage.data, subject.lineage.path)
-    except RegistryError:
-        return set()  # told by lineage-complete
-    blobs = {fact.blob for facts in found.facts.values() for fact in facts.values()}
-    return blobs - {"", commit} if found.commit == commit else set()
-
-
-def _read(source: Source, commit: str, path: str) -> Model:
-    from registry.api.modelreading import read_model  # what reads models is imported while their sources are asked
-
-    return read_model(source, commit, path)
-
-
-def _waited(subject: Subject, asked: Mapping[Offer, Future[None]]) -> Subject:
-    """The subject, once its source was asked."""
-    if isinstance(subject.opened, Offer):
-        asked[subject.opened].result()
-    return subject
+    return [*from_packages(), *from_files(scripts, run=run)]
 
 
 def _sorted(findings: Iterable[Finding]) -> list[Finding]:
-    order = {id_: number for number, id_ in enumerate(catalogue())}
+    from registry.checks.overall import IDS
+
+    order = {id_: number for number, id_ in enumerate(IDS)}
     return sorted(findings, key=lambda each: (each.path or "", order.get(each.id, len(order)), each.line or 0))
 
 

@@ -27,7 +27,6 @@ from registry.checks.rule import Unjudged
 from registry.checks.subject import Subject
 from registry.errors import GitError, NotFound, RegistryError
 from registry.git.process import run
-from registry.interface import Interface
 from registry.linkfile import Link, parse_link
 from registry.names import link_paths
 from registry.state import Artifact, fold, fold_artifact
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from registry.api.resolving import Resolved
     from registry.api.rules import Rules
     from registry.git.tagscan import Scan
+    from registry.interface import Interface
 
 _WORKERS = 8
 
@@ -65,6 +65,17 @@ class _Read(NamedTuple):
     link: Link
 
 
+class _Tagged(NamedTuple):
+    """What the tags say of some artifacts."""
+
+    artifacts: Mapping[str, Artifact]
+    """As far as they are accepted, where a policy governs."""
+    unclear: Mapping[str, Sequence[tuple[str, RegistryError]]]
+    """Stages without an answer, and why."""
+    tops: Mapping[str, str | None]
+    """The greatest number that some tag, well-formed or not, ever named."""
+
+
 class Recall:
     """Answers what the tags say of the artifacts of some links; called by the checks, from several threads."""
 
@@ -80,8 +91,9 @@ class Recall:
         self._wait = wait
         self._base = base
         self._subjects = [each for each in subjects if each.name is not None]
-        self._lock = threading.Lock()
+        self._lock, self._scanning = threading.Lock(), threading.Lock()
         self._known: Mapping[str, Past] | RegistryError | None = None
+        self._tags: _Tagged | RegistryError | None = None
 
     def attach(self) -> None:
         """Let the checks of these links ask."""
@@ -100,20 +112,41 @@ class Recall:
             raise self._known
         return self._known[subject.file.path]
 
+    def named(self, subject: Subject) -> object:
+        """The tags of the artifact of one of these links, by which its past is known. Raises `RegistryError`."""
+        tagged, name = self._read_tags(), subject.name or ""
+        artifact = tagged.artifacts[name]
+        held = [(stage, each.version.label) for stage in sorted(artifact.stages) if (each := artifact.holder(stage))]
+        unclear = [(stage, error.what) for stage, error in tagged.unclear[name]]
+        tags = sorted((event.ref, event.oid) for event in artifact.events)
+        return tags, held, unclear, tagged.tops[name]
+
     def _read(self) -> dict[str, Past]:
         self._wait()
+        tagged = self._read_tags()
+        self._subjects = [each for each in self._subjects if not each.settled]
         names = {each.name or "" for each in self._subjects}
-        rules = self._rules()
-        scan, tops = self._tags(names, ledger=rules is not None and rules.needs_ledger)
-        artifacts, unclear = self._state(names, rules, scan)
+        artifacts, unclear = {name: tagged.artifacts[name] for name in names}, tagged.unclear
         wanted = {each.file.path: _versions(artifacts[each.name or ""]) for each in self._subjects}
         links = self._links(wanted)
         brought = _bring_all(self._needed(wanted, links))
         found = {}
         for each in self._subjects:
             versions = (_earlier(each, version, links, brought) for version in wanted[each.file.path])
-            found[each.file.path] = Past(tuple(versions), tops[each.name or ""], tuple(unclear[each.name or ""]))
+            found[each.file.path] = Past(tuple(versions), tagged.tops[each.name or ""], tuple(unclear[each.name or ""]))
         return found
+
+    def _read_tags(self) -> _Tagged:
+        """What the tags say of the artifacts, as far as it is accepted. Raises `RegistryError`."""
+        with self._scanning:  # while a source waits for this, `_read` waits for the source
+            if self._tags is None:
+                try:
+                    self._tags = self._scanned({each.name or "" for each in self._subjects})
+                except RegistryError as error:
+                    self._tags = error
+        if isinstance(self._tags, RegistryError):
+            raise self._tags
+        return self._tags
 
     def _rules(self) -> Rules | None:
         """The rules by which tags count, where a policy governs."""
@@ -140,10 +173,10 @@ class Recall:
             unclear[name] += [each for each in accepted.refusals() if each[1].reason != "revoked"]
         return artifacts, unclear
 
-    def _tags(self, names: set[str], *, ledger: bool) -> tuple[Scan, dict[str, str | None]]:
-        """The tags, and of the artifacts the greatest number that some tag, well-formed or not, ever named."""
+    def _scanned(self, names: set[str]) -> _Tagged:
+        rules = self._rules()
         only = next(iter(names)) if len(names) == 1 else None
-        self._project.refresh(only, head=ledger)
+        self._project.refresh(only, head=rules is not None and rules.needs_ledger)
         scan = self._project.scan(only)
         if not scan.refs:
             self._require_whole()
@@ -151,7 +184,8 @@ class Recall:
         for name in (*scan.events, *(parse_name(bad.ref) for bad in scan.bad)):
             if isinstance(name, (Event, TagName)) and name.version and name.artifact in given:
                 given[name.artifact].add(name.version)
-        return scan, {name: max(found, key=semver.key, default=None) for name, found in given.items()}
+        tops = {name: max(found, key=semver.key, default=None) for name, found in given.items()}
+        return _Tagged(*self._state(names, rules, scan), tops)
 
     def _require_whole(self) -> None:
         """Raise in a shallow clone without any tag: that is how a clone looks which was made without them."""

@@ -12,7 +12,8 @@ from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
-from registry.api.checking import catalogue, open_source
+from registry.api.asking import open_source
+from registry.api.checking import catalogue
 from registry.api.earlier import Recall
 from registry.api.governing import require_trusted
 from registry.api.links import link_source, read_link

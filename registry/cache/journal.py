@@ -8,20 +8,11 @@ rest of the cache.
 
 from __future__ import annotations
 
-import os
-import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
 from zlib import crc32
 
-from registry import cache
-from registry.errors import RegistryError
-
-LARGEST: Final = 1 << 26
-"""Bytes above which a file is begun anew."""
-FORGOTTEN_S: Final = 90 * 86_400
-"""Seconds after which a file that nobody used is taken out."""
+from registry.cache import appended
 
 Fields = tuple[str, ...]
 
@@ -48,13 +39,9 @@ class Journal:
         if not self._new:
             return
         data = b"\n" + b"".join(_line(key, fields) for key, fields in self._new.items())
-        with suppress(OSError, RegistryError), cache.lock(self._path.parent / ".lock"):
-            fresh = self._path.exists() and self._path.stat().st_size > LARGEST
-            with open(self._path, "wb" if fresh else "ab") as sink:
-                sink.write(data)
+        if appended.append(self._path, data):
             self._known = {**self._known, **self._new}
             self._new.clear()
-            _forget(self._path)
 
 
 def _line(key: str, fields: Fields) -> bytes:
@@ -68,7 +55,6 @@ _last: dict[Path, tuple[tuple[int, int, int], dict[str, Fields]]] = {}
 
 
 def _known(path: Path) -> dict[str, Fields]:
-    cache.touch(path)
     try:
         found = path.stat()
     except OSError:
@@ -83,14 +69,9 @@ def _known(path: Path) -> dict[str, Fields]:
 
 
 def _read(path: Path) -> dict[str, Fields]:
-    try:
-        with open(path, "rb") as stream:
-            data = stream.read(2 * LARGEST)
-    except OSError:
-        return {}
     known = {}
     made: dict[bytes, Fields] = {}  # most say the same
-    for line in data.split(b"\n"):
+    for line in appended.read(path).split(b"\n"):
         check, _, text = line.partition(b"\t")
         if check != b"%08x" % crc32(text):
             continue
@@ -100,11 +81,3 @@ def _read(path: Path) -> dict[str, Fields]:
                 made[said] = tuple(said.decode().split("\t"))
             known[key.decode()] = made[said]
     return known
-
-
-def _forget(path: Path) -> None:
-    """Take out files that are not in use any more."""
-    old = time.time() - FORGOTTEN_S
-    for entry in os.scandir(path.parent):
-        if entry.name != path.name and not entry.name.startswith(".") and entry.stat().st_mtime < old:
-            Path(entry.path).unlink(missing_ok=True)

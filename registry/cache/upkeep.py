@@ -26,8 +26,9 @@ IN_USE_S = 60.0
 ABANDONED_S = 86400.0
 """Seconds after which what came of an unfinished download is taken out."""
 FILES, SOURCES, GRAPHS, REGISTRIES, MODELS = "sha256", "sources", "graphs", "registries", "models"
-SIGNATURES, LEDGERS, RESIDENTS, GATES = "signatures", "ledgers-read", "residents", "gates"
-REMEMBERED = (SIGNATURES, LEDGERS, RESIDENTS, GATES)
+SIGNATURES, LEDGERS, RESIDENTS = "signatures", "ledgers-read", "residents"
+GATES, VERDICTS = "gates", "verdicts"
+REMEMBERED = (SIGNATURES, LEDGERS, RESIDENTS, GATES, VERDICTS)
 """Folders of what was computed: a file each, which is found out anew where it is missing."""
 KINDS = (FILES, SOURCES, GRAPHS, REGISTRIES, MODELS, *REMEMBERED)
 _UNITS = {"": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
@@ -58,7 +59,7 @@ class Info:
     path: Path
     bytes: dict[str, int]
     """Bytes on disk by kind: `sha256` (files of models), `sources`, `graphs`, `registries`, `models` (laid out), and
-    what was computed: `signatures`, `ledgers-read`, `residents`, `gates`.
+    what was computed: `signatures`, `ledgers-read`, `residents`, `gates`, `verdicts`.
     """
     files: int
     """How many files of models are kept."""

@@ -21,6 +21,7 @@ from registry.git.source import Source
 from registry.stores import GIT, Held
 
 if TYPE_CHECKING:
+    from registry.checks.pins import Pinned
     from registry.lineage import Certificate
     from registry.metafile import Metafile
 
@@ -70,11 +71,25 @@ class Digests(NamedTuple):
 
 
 Reader = Callable[[Source, str, str], Model]
-Collect = Callable[[Model], "Certificate"]
 """Reads the model at (source, commit, path). Raises `RegistryError`."""
+Collect = Callable[[Model], "Certificate"]
+"""Makes the birth certificate of a model anew. Raises `RegistryError`."""
 Place = tuple[str, str]
 """A commit and the path of a metafile in it."""
 _BLOB = "blob"
+
+
+class Expected(NamedTuple):
+    """What one link needs of the source."""
+
+    place: Place
+    pins: Pinned
+    beside: Callable[[], Iterable[str]]
+    """Further small files, by object id."""
+    collect: Collect | None
+    """Makes the birth certificate that the link's own is to be compared with, if there is one."""
+    settled: Callable[[], bool]
+    """Whether the link needs no more than the refs, which were read by then."""
 
 
 class Offer:
@@ -87,6 +102,7 @@ class Offer:
         self.error: RegistryError | None = None
         """Why it could not be asked at all."""
         self._read = read
+        self._expected: dict[str, Expected] = {}
         self._places: dict[Place, None] = {}
         self._metafiles: dict[str, None] = {}
         self._artifacts: dict[str, None] = {}
@@ -97,25 +113,23 @@ class Offer:
         self._collects: dict[str, tuple[Place, Collect]] = {}
         self._certificates: dict[str, Certificate | RegistryError] = {}
 
-    def expect(
-        self,
-        link: str,
-        place: Place,
-        metafile: str | None,
-        artifacts: Iterable[str],
-        beside: Iterable[str] = (),
-        collect: Collect | None = None,
-    ) -> None:
-        """Say that a link names this place, and the objects that it pins; `beside` are further small files.
-
-        `collect` makes the birth certificate that the link's own is to be compared with.
-        """
+    def expect(self, link: str, expected: Expected) -> None:
+        """Say what a link needs of the source."""
         self.links.append(link)
-        if collect is not None:
-            self._collects[link] = (place, collect)
-        self._places[place] = None
-        self._metafiles.update(dict.fromkeys([*([metafile] if metafile else []), *beside]))
-        self._artifacts.update(dict.fromkeys(artifacts))
+        self._expected[link] = expected
+
+    def _gather(self) -> bool:
+        """Take up what the links need that are still to be judged; whether there are any."""
+        for link, (place, pins, beside, collect, settled) in self._expected.items():
+            if settled():
+                continue
+            if collect is not None:
+                self._collects[link] = (place, collect)
+            self._places[place] = None
+            metafile = [pins.metafile.blob] if pins.metafile.blob else []
+            self._metafiles.update(dict.fromkeys([*metafile, *beside()]))
+            self._artifacts.update(dict.fromkeys(pin.blob for pin in pins.artifacts.values() if pin.blob))
+        return bool(self._places)
 
     def ask(self, complete: Event) -> None:
         """Bring everything that the checks of its links will look at, once `complete` says that all were told.
@@ -128,8 +142,9 @@ class Offer:
             self.error = error
             return
         complete.wait()
-        with self.source.together() as batch:
-            self._ask(batch)
+        if self._gather():
+            with self.source.together() as batch:
+                self._ask(batch)
 
     def _ask(self, batch: Batch) -> None:
         commits = list(dict.fromkeys(commit for commit, _ in self._places))

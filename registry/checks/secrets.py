@@ -12,16 +12,25 @@ from registry.checks.subject import Subject
 from registry.errors import Refused
 from registry.findings import ERROR, Finding
 
-_KINDS = (
-    ("a password or token in a URL", rb"(?i)\bhttps?://[^/\s\"']*@|\b[a-z][a-z0-9+.-]*://[^/\s:@\"']*:[^/\s@\"']+@"),
-    ("a token in a URL", rb"(?i)[?&][a-z_-]*(?:token|password|secret|api_?key)=[^&\s]"),
-    ("a GitHub token", rb"\b(?:gh[pousr]_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{22,})"),
-    ("a GitLab token", rb"\bglpat-[A-Za-z0-9_-]{20}"),
-    ("a Hugging Face token", rb"\bhf_[A-Za-z0-9]{30,}"),
-    ("an AWS access key", rb"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"),
-    ("a private key", rb"-----BEGIN [A-Z ]*PRIVATE KEY"),
+_KINDS: tuple[tuple[str, tuple[bytes, ...], bytes], ...] = (
+    (
+        "a password or token in a URL",
+        (rb"://[^/\s\"']*@",),
+        rb"(?i)\bhttps?://[^/\s\"']*@|\b[a-z][a-z0-9+.-]*://[^/\s:@\"']*:[^/\s@\"']+@",
+    ),
+    ("a token in a URL", (rb"\?", b"&"), rb"(?i)[?&][a-z_-]*(?:token|password|secret|api_?key)=[^&\s]"),
+    (
+        "a GitHub token",
+        (b"ghp_", b"gho_", b"ghu_", b"ghs_", b"ghr_", b"github_pat_"),
+        rb"\b(?:gh[pousr]_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{22,})",
+    ),
+    ("a GitLab token", (b"glpat-",), rb"\bglpat-[A-Za-z0-9_-]{20}"),
+    ("a Hugging Face token", (b"hf_",), rb"\bhf_[A-Za-z0-9]{30,}"),
+    ("an AWS access key", (b"AKIA", b"ASIA"), rb"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"),
+    ("a private key", (b"PRIVATE KEY",), rb"-----BEGIN [A-Z ]*PRIVATE KEY"),
 )
-_PATTERNS = [(kind, re.compile(pattern)) for kind, pattern in _KINDS]
+"""What it is, what of which something stands in every such credential and is sooner found, and how it looks."""
+_PATTERNS = [(kind, [re.compile(each) for each in hints], re.compile(pattern)) for kind, hints, pattern in _KINDS]
 
 
 class Secrets:
@@ -69,7 +78,8 @@ class SecretsBeside:
 
 def credentials(data: bytes) -> Iterator[tuple[int, str]]:
     """The lines that carry a credential, counted from 1, and of which kind it is."""
-    seen = [(kind, pattern) for kind, pattern in _PATTERNS if pattern.search(data)]  # none spans lines
+    likely = [each for each in _PATTERNS if any(hint.search(data) for hint in each[1])]
+    seen = [(kind, pattern) for kind, _, pattern in likely if pattern.search(data)]  # none spans lines
     for number, line in enumerate(data.splitlines() if seen else (), 1):
         kind = next((kind for kind, pattern in seen if pattern.search(line)), None)
         if kind is not None:

@@ -13,9 +13,7 @@ class StagesKeep:
     """What runs is judged by the rules that hold now: who changes them is told what that stops."""
 
     id = "stages-keep"
-    sentence = (
-        "After a change of policy, signers, contracts or evaluations each stage answers as before."
-    )
+    sentence = "After a change of policy, signers, contracts or evaluations each stage answers as before."
     severity = WARNING
     remedy = "promote again by the new rules what should stay, or have a recorder vouch for it (`ledger: true`)"
 

@@ -61,6 +61,8 @@ class Subject:
         """The link's pins; none where one is missing."""
         self.opened: Offer | RegistryError | None = None
         """The source, or why it may not be opened; none where the link names none or no commit."""
+        self.settled = False
+        """Whether it was judged before, nothing was found, and nothing of all that decided it is different."""
         self.recall: Callable[[Subject], Past] | None = None
         """Reads what the registry's tags say of the artifact. Raises `RegistryError`."""
 

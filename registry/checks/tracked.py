@@ -14,6 +14,7 @@ class TrackedOffer(Offer):
     def ask(self, complete: Event) -> None:
         """Ask for all that the checks will look at. Raises nothing."""
         complete.wait()
+        self._gather()
         for place in self._places:
             commit, _ = place
             try:

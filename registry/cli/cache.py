@@ -151,4 +151,5 @@ _KINDS = {
     "ledgers-read": "ledgers as they were read",
     "residents": "which models lie in registries",
     "gates": "verdicts of gates",
+    "verdicts": "links that were found sound",
 }

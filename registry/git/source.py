@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from os import PathLike
 from typing import IO, NamedTuple
 
@@ -114,9 +115,7 @@ class Source:
 
     def reaches(self, commit: str) -> bool:
         """Whether a branch or tag of the source holds the commit."""
-        if self._tips is None:
-            self._tips = frozenset(self.refs().values())
-        if commit in self._tips:
+        if self.is_tip(commit):
             return True
         path = objects = self.path
         if self.mirror is not None:
@@ -126,6 +125,19 @@ class Source:
             return False
         flags = ["--count=1", "--format=%(refname)", f"--contains={commit}"]
         return bool(run(path, ["for-each-ref", *flags, "refs/heads", "refs/tags"]).out.strip())
+
+    def is_tip(self, commit: str) -> bool:
+        """Whether a branch or tag of the source names the commit."""
+        if self._tips is None:
+            self._tips = frozenset(self.refs().values())
+        return commit in self._tips
+
+    @cached_property
+    def listed(self) -> str:
+        """The SHA-256 of its branches and tags, each with what it names."""
+        from hashlib import sha256
+
+        return sha256(repr(sorted(self.refs().items())).encode("utf-8", "surrogatepass")).hexdigest()
 
     def _fetch_graph(self) -> Mirror:
         graph = Mirror(self.address, "graphs")
