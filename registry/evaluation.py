@@ -188,7 +188,12 @@ class Evaluation(Part):
 
 def format_report(report: Evaluation) -> str:
     """The report's file."""
-    return json.dumps(report.model_dump(mode="json"), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    told = report.model_dump(mode="json")
+    compared = told["results"]["comparison"] or {}
+    for part, key in [(compared, "slice_resamples"), *((each, "differences") for each in told["results"]["slices"])]:
+        if part.get(key, 0) is None:  # as a report of before was written
+            del part[key]
+    return json.dumps(told, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def parse_report(data: bytes, where: str) -> Evaluation:

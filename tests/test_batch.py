@@ -15,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lab import Lab, Repo
 
-from registry.errors import GitError
+from registry.errors import GitError, NotFound, RegistryError
 from registry.git.batch import BREATH, Batch, Head
+from registry.git.objects import read_blobs
 from registry.strictyaml import LIMIT
 
 ABSENT = "1" * 40
@@ -219,3 +220,16 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_name_asked_for_is_told_once(empty: Path, names: list[str]) -> None:
     with Batch(empty) as batch:
         assert batch.load(names) == batch.missing(names) == list(dict.fromkeys(names))
+
+
+def test_blobs_that_are_too_large_missing_or_none_do_not_hide_the_others(repo: Repo) -> None:
+    large = repo.git("hash-object", "-w", "--stdin", input=os.urandom(1 << 20))
+    tree = repo.rev("HEAD:models")
+    small, empty = oid(repo, "a.txt"), oid(repo, "empty")
+    found = read_blobs(repo.path, [large, small, tree, ABSENT, empty], 100)
+    assert (found.data(small, ""), found.data(empty, "")) == (b"one\n", b"")
+    for each in (large, tree):
+        with pytest.raises(RegistryError, match="expected a file of at most 100"):
+            found.data(each, "")
+    with pytest.raises(NotFound):
+        found.data(ABSENT, "")

@@ -386,6 +386,7 @@ def test_impact_starts_as_many_processes_for_many_versions_as_for_one(
     assert 1 <= counts[1] <= 8
 
     monkeypatch.setattr(objects, "MANY", 2)  # of many two gits give ids, and two give certificates, each a half
+    monkeypatch.setattr(objects, "READERS", 2)
     started.clear()
     assert registry.impact(reg.path, source=pipeline.url) == found
     assert len(started) == counts[1] + 2

@@ -14,6 +14,7 @@ from linked import link_text, make_registry, make_source, saved, served
 
 import registry
 from registry.api.checking import check
+from registry.api.verifying import verify
 from registry.cache import program
 from registry.checks import builtin
 from registry.findings import SKIP
@@ -176,6 +177,11 @@ def test_a_change_is_always_judged(reg: Repo, judged: list[str]) -> None:
     reg.git("add", "--all")
     reg.commit()
     assert told(reg, base=base) == set()
+    assert judged == [LINK]
+
+
+def test_verifying_judges_everything(reg: Repo, judged: list[str]) -> None:
+    assert verify(reg.path).links == 1
     assert judged == [LINK]
 
 

@@ -10,7 +10,7 @@ from test_state import folded, histories
 
 from registry.state import Artifact, fold_artifact
 from registry.tags import Event
-from registry.tenure import Tenure, tenures
+from registry.tenure import Course, Tenure, tenures
 
 
 def test_an_assignment_ends_the_tenure_before_and_a_cancelled_one_gives_it_back() -> None:
@@ -46,3 +46,28 @@ def test_what_lasts_is_what_the_stages_hold_and_no_two_overlap(events: list[Even
         for one, two in pairwise(mine):
             assert one.until is not None
             assert one.since <= one.until <= two.since
+
+
+def spent(held: list[Tenure], stage: str, now: int) -> int | None:
+    """For how long a stage was held, as the policy counts it."""
+    found = [each.seconds(now) for each in held if each.stage == stage and each.since <= now]
+    return sum(found) if found else None
+
+
+@given(histories)
+def test_what_a_version_spent_in_a_stage_is_the_sum_of_its_tenures(events: list[Event]) -> None:
+    artifact = fold_artifact("m", list(events))
+    displaced = {each.ref for each in artifact.displaced}
+    course = Course()
+    for each in artifact.events:
+        if each.ref in displaced:
+            continue
+        time = artifact.effective.get(each.ref, each.time)
+        course.take(each, artifact.labels.get(each.ref), time)
+        for stage in artifact.stages:
+            lasting = {one.version for one in course.tenures() if one.stage == stage and one.until is None}
+            assert {course.holder(stage)} - {None} == lasting
+            for label in artifact.versions:
+                whole = [one for one in course.tenures() if one.version == label]
+                for now in (time - 5, time, time + 7):
+                    assert spent(course.of(label, now), stage, now) == spent(whole, stage, now)

@@ -37,7 +37,7 @@ class Asking:
         self._offers: dict[str, Offer] = {}
         self._addresses: dict[str, Address] = {}
         self._asked: dict[Offer, Future[None]] = {}
-        self._settles: Settles | None = None
+        self._settles: Settles = _never
         self._complete = Event()
 
     def begin(self, subjects: Iterable[Subject]) -> list[Subject]:
@@ -50,7 +50,7 @@ class Asking:
                 self._asked[offer] = self._pool.submit(offer.ask, self._complete)
         return kept
 
-    def go_on(self, settles: Settles | None = None) -> None:
+    def go_on(self, settles: Settles) -> None:
         """Have them asked for all the rest, but for what only links need that `settles` says are settled."""
         self._settles = settles
         self._complete.set()
@@ -75,17 +75,21 @@ class Asking:
         return offer_of(self._project, subject, self._offers, self._settled, self._addresses)
 
     def _settled(self, subject: Subject, source: Source) -> bool:
-        subject.settled = self._settles is not None and self._settles(subject, source)
+        subject.settled = self._settles(subject, source)
         return subject.settled
 
 
 def open_source(project: Project, subject: Subject) -> None:
     """Ask the source of one link, which its policy trusts, now. Raises nothing: what fails stands in `opened`."""
-    offer = offer_of(project, subject, {}, lambda _, __: False, {})
+    offer = offer_of(project, subject, {}, _never, {})
     if offer is not None:
         complete = Event()
         complete.set()
         offer.ask(complete)
+
+
+def _never(_subject: Subject, _source: Source) -> bool:
+    return False
 
 
 def offer_of(

@@ -59,12 +59,13 @@ def check(
     base: str | None = None,
     head: str | None = None,
     custom: bool = False,
+    anew: bool = False,
     progress: Step | None = None,
 ) -> Report:
     """Judge every link of the registry at a path or URL, or with `base` what `head` (`HEAD`) changes.
 
-    `custom` runs the programs in `scripts/checks` of the base revision; without it they are told as not run. Raises
-    `RegistryError` where the registry itself cannot be read.
+    `custom` runs the programs in `scripts/checks` of the base revision; without it they are told as not run. `anew` has
+    also judged what this machine found sound before. Raises `RegistryError` where the registry itself cannot be read.
     """
     opened = open_project(project)
     judged = scope(opened, base, head)
@@ -78,23 +79,21 @@ def check(
 
             recall, own = Recall(opened, subjects, asking.wait, judged.base), _own(judged.scripts, run=custom)
             recall.attach()
-            settled = None if judged.change or own else Settled(opened, judged, recall.named)
-            asking.go_on(settled.holds if settled is not None else None)
+            settled = Settled(opened, judged, recall.named, believed=not (anew or judged.change or own))
+            asking.go_on(settled.holds)
             findings = [*_of_all(judged), *_unprovided(judged.policy, {*IDS, *(each.id for each in own)})]
             checks = _Checks([each for each in own if each.id not in IDS], levels)  # none takes a built-in's id
-            if settled is None or settled.empty:
+            if settled.empty:
                 checks.every()
             told = _in_order(judging, lambda each: checks.judge(asking.waited(each)), subjects)
             for done, (subject, found) in enumerate(zip(subjects, told, strict=True), 1):
                 findings += found
-                if settled is not None:
-                    settled.learn(subject, found)
+                settled.learn(subject, found)
                 if progress is not None:
                     progress(done, len(subjects), subject.name or subject.file.path)
         finally:
             asking.stop()
-    if settled is not None:
-        settled.save()
+    settled.save()
     notes = [each for each in findings if each.severity == NOTE]
     return Report(_sorted(each for each in findings if each.severity != NOTE), len(subjects), _sorted(notes))
 

@@ -94,7 +94,8 @@ class Known(NamedTuple):
             return cls(accepted.artifact, [each for each in tenures(accepted.artifact) if each.version == version])
         refused = accepted.weighed.refusals.get(stage)
         unclear = refused if refused is not None and refused.reason != REVOKED else None
-        return cls(accepted.artifact, accepted.facts.course.of(version, int(time.time())), unclear)
+        history = [each for each in accepted.facts.course.tenures() if each.version == version]
+        return cls(accepted.artifact, history, unclear)
 
 
 def check_gates(

@@ -1,16 +1,18 @@
 """The newest policy that this machine saw of each remote registry: an older one is refused, as in The Update Framework.
 
 Rules: a policy's `version` only grows, and one version is one content for ever
-(https://theupdateframework.github.io/specification/latest/, "rollback attack"). So a host that serves an older state of
-the default branch cannot bring back what was tightened since: `policy-older`. Another content under the number that was
-seen is `policy-changed`. The first sight is trusted. Folders of this machine are not remembered: whoever works in one
-changes it as they like. Where the state folder cannot be written a process remembers for itself only, with a warning.
+(https://theupdateframework.github.io/specification/latest/, "rollback attack"). So a host that serves an older state
+of the default branch cannot bring back what was tightened since: `policy-older`. Another content under the number
+that was seen is `policy-changed`. The first sight is trusted. Folders of this machine are not held to this: whoever
+works in one changes it as they like (`registry.api.rewound`). Where the state folder cannot be written a process
+remembers for itself only, with a warning.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import time
 import warnings
 from os import PathLike
@@ -75,6 +77,23 @@ def require_not_older(project: Project, version: int) -> None:
         _require_not_older(known, known._replace(version=version), project.where)
 
 
+def folder_name(project: Project) -> str:
+    """What a folder's policy is remembered by."""
+    return f"folder {os.path.realpath(project.address.text)}"
+
+
+def recall_policy(where: str) -> int:
+    """The newest version of a registry's policy that was remembered; 0 where none was."""
+    path = _file(where)
+    found = _parse(remembered.recall(path), path)
+    return 0 if found is None else found.version
+
+
+def remember_policy(where: str, version: int, sha256: str) -> None:
+    """Remember a version of a folder's policy. Raises `Unwritable`."""
+    remembered.change(_file(where), lambda _: _format(SeenPolicy(version, sha256), where))
+
+
 def forget_policy(project: str | PathLike[str] = ".") -> SeenPolicy:
     """Forget the newest policy seen of a registry; the next sight is trusted anew.
 
@@ -82,7 +101,8 @@ def forget_policy(project: str | PathLike[str] = ".") -> SeenPolicy:
     """
     from registry.api.rooted import root_file
 
-    where = open_project(project).where
+    opened = open_project(project)
+    where = opened.where if opened.mirror is not None else folder_name(opened)
     root_file(where).unlink(missing_ok=True)
     path, key = _file(where), f"{remembered.root()} {where}"
     gone = _parse(remembered.recall(path), path)

@@ -139,6 +139,10 @@ def _looked(opened: Project, question: unchanged.Question, seen: unchanged.Seen 
     """The same of a registry that was asked."""
     name, stage, version = question
     rules = read_rules(opened, unchanged.head_of(seen))
+    if stage is not None and opened.mirror is None and rules.governs:
+        from registry.api.rewound import notice_rewound  # what is not governed needs none of it
+
+        notice_rewound(opened, rules)
     accepted = accept(opened, name, rules=rules)
     artifact = accepted.artifact
     label, event = decided(accepted, stage, version)

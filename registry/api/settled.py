@@ -8,7 +8,8 @@ itself (`registry.cache.program`) is part of the sum.
 
 Never remembered is what somebody else may answer otherwise tomorrow: a source on this machine, a tracking server, a run
 that a certificate names, a file that neither git nor an LFS pointer in it holds. A registry with checks of its own is
-judged anew, and so is every change (`--base`): what guards a merge takes nobody's word.
+judged anew, and so is every change (`--base`), and all that `registry verify` looks at: what guards a merge takes
+nobody's word.
 
 One file for each program lies in the cache, under `verdicts/`, a line for each verdict; a damaged line is none. Whoever
 can write there can write that a link was found sound: it belongs to the user alone, like the rest of the cache.
@@ -44,23 +45,25 @@ Past = Callable[[Subject], object]
 class Settled:
     """What is remembered of the links of one registry, as the policy is now; `save` writes what is new."""
 
-    def __init__(self, project: Project, judged: Scope, past: Past) -> None:
-        program = fingerprint()
+    def __init__(self, project: Project, judged: Scope, past: Past, *, believed: bool) -> None:
+        """Not `believed`, nothing is read and nothing learnt."""
+        program = fingerprint() if believed else ""
         self._path = cache.root() / FOLDER / program
         self._all = sha256(repr((program, project.address.text, judged.found.policy)).encode())
         self._past = past
-        self._known = frozenset(appended.read(self._path).split(b"\n"))
+        self._believed = believed
+        self._known = frozenset(appended.read(self._path).split(b"\n") if believed else ())
         self._sums: dict[str, bytes] = {}
         self._new: list[bytes] = []
 
     @property
     def empty(self) -> bool:
         """Whether nothing is remembered, of any registry."""
-        return self._known == {b""}
+        return self._known <= {b""}
 
     def holds(self, subject: Subject, source: Source) -> bool:
         """Whether a link was found sound before; its source's refs were read. Raises nothing."""
-        found = self._sum(subject, source)
+        found = self._sum(subject, source) if self._believed else None
         if found is not None:
             self._sums[subject.file.path] = found
         return found in self._known

@@ -5,7 +5,6 @@ What cannot be judged speaks for nothing, and says why.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 
 from registry.api.acting import EVIDENCE, Facts
@@ -74,7 +73,7 @@ class Support:
     def _run(self, stage: Stage) -> None:
         from registry.api.gating import Known, run_gates
 
-        history = self.facts.course.of(self.version or "", int(time.time()))
+        history = [each for each in self.facts.course.tenures() if each.version == self.version]
         try:
             found = run_gates(
                 self.grounds.project,

@@ -1,7 +1,7 @@
 """What this program is, as far as its answers depend on it: for what is remembered only as long as it stays the same.
 
-That is every module of this package by name, size and time, Python, and the folders that packages are imported from:
-installing, upgrading or removing one changes the time of its folder.
+That is every module of this package by name, size and time, Python, the system, and the folders that packages are
+imported from: installing, upgrading or removing one changes the time of its folder.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ def fingerprint() -> str:
     """The SHA-256 of all that, in hex."""
     package = str(Path(__file__).parents[1])
     beside = [(each, _time(Path(each))) for each in sys.path]
-    return sha256(repr((sys.version, sys.platform, beside, sorted(_modules(package)))).encode()).hexdigest()
+    found = os.uname() if sys.platform != "win32" else None
+    system = (sys.platform, *((found.release, found.version, found.machine) if found else ()))
+    return sha256(repr((sys.version, system, beside, sorted(_modules(package)))).encode()).hexdigest()
 
 
 def _modules(folder: str) -> Iterator[tuple[str, int, int]]:

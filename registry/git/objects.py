@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
@@ -19,7 +20,9 @@ _CHUNK = 1 << 20
 _FILES = {"100644", "100755", "100664"}
 LONGEST_REVISION = 250
 MANY = 2000
-"""Above so many objects two gits are asked, half each: one unpacks with one core only."""
+"""Above so many objects several gits are asked, a part each: one unpacks with one core only."""
+READERS = max(1, min(4, os.cpu_count() or 1))
+"""How many those are."""
 
 
 class Entry(NamedTuple):
@@ -82,15 +85,17 @@ def _listed(names: Iterable[str]) -> Iterator[IO[bytes]]:
 
 
 def read_any(path: str | PathLike[str], names: Iterable[str]) -> Iterator[tuple[str, str, str, bytes]]:
-    """The same in any order: of many objects two gits give them side by side."""
-    with ExitStack() as both:
-        parts = [both.enter_context(closing(read_all(path, part))) for part in _parts(list(dict.fromkeys(names)))]
+    """The same in any order: of many objects several gits give them side by side."""
+    with ExitStack() as all_of_them:
+        asked = _parts(list(dict.fromkeys(names)))
+        parts = [all_of_them.enter_context(closing(read_all(path, part))) for part in asked]
         yield from filter(None, chain.from_iterable(zip_longest(*parts)))
 
 
 def _parts(names: Sequence[str]) -> list[Sequence[str]]:
-    half = (len(names) + 1) // 2
-    return [names[:half], names[half:]] if len(names) > MANY else [names]
+    """What each is asked: neighbours together, since objects that are packed beside each other are unpacked once."""
+    each = len(names) if len(names) <= MANY else -(-len(names) // READERS)
+    return [names[at : at + each] for at in range(0, len(names), each or 1)]
 
 
 def _bodies(
@@ -160,7 +165,7 @@ def heads(path: str | PathLike[str], names: Sequence[str]) -> dict[str, tuple[st
 
 
 def _told(path: str | PathLike[str], args: Sequence[str], names: Sequence[str]) -> list[str]:
-    """What git says of each name, a line each; of many two gits are asked side by side."""
+    """What git says of each name, a line each; of many several gits are asked side by side."""
 
     def ask(part: Sequence[str]) -> list[str]:
         return run(path, args, stdin="\n".join(part).encode() + b"\n").out.decode().splitlines()

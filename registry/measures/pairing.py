@@ -57,14 +57,18 @@ def compare(
         better=better,
         worse=len(worse),
         misses=tuple(_miss(int(row), candidate, current, sliced[0]) for row in worse[:SHOWN]),
-        slice_resamples=slice_resamples(suite.resamples, sliced[1]),
+        slice_resamples=slice_resamples(suite.resamples, sliced[1]) if any(map(_large, sliced[1])) else None,
     )
 
 
 def slice_resamples(resamples: int, slices: Sequence[Rows]) -> int:
     """How often each of these slices is resampled."""
-    counted = sum(len(each.numbers) >= FEWEST for each in slices[:MOST])
+    counted = sum(map(_large, slices[:MOST]))
     return min(resamples, max(LEAST, resamples // max(1, counted)))
+
+
+def _large(rows: Rows) -> bool:
+    return len(rows.numbers) >= FEWEST
 
 
 def by_slice(
@@ -77,10 +81,10 @@ def by_slice(
     found: list[dict[str, Interval] | None] = []
     for place, each in enumerate(slices):
         step(place, len(slices), "slices")
-        rows = each.numbers
-        if len(rows) < FEWEST or place >= MOST:
+        if place >= MOST or not _large(each):
             found.append(None)
             continue
+        rows = each.numbers
         generator = np.random.default_rng([seed, place])
         drawn = _drawn(scored, (rows[generator.integers(0, len(rows), len(rows))] for _ in range(draws)))
         points = _drawn(scored, [rows])
