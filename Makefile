@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 ORACLE ?= .venv-mlem
 
 .DEFAULT_GOAL := help
-.PHONY: help demo example test test-thorough test-slow bench bench-load clean
+.PHONY: help demo example test coverage test-thorough test-slow bench bench-load clean
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -18,12 +18,15 @@ demo: $(READY) ## Show it at work: link, register, assign, load over HTTP, promo
 example: $(READY) $(VENV)/.example ## A DVC pipeline with MLflow, under governance: pull request, evaluation, promotion, rollback
 	@$(BIN)/python examples/governed/governed.py
 
-test: $(READY) $(ORACLE)/.ready ## Lint, types, tests, coverage
+test: $(READY) $(ORACLE)/.ready ## Lint, types, tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	REGISTRY_MLEM_PYTHON=$$($(ORACLE)/bin/python -c 'import mlem, sys; print(sys.executable)' 2>/dev/null || true) \
-	  $(BIN)/python -m pytest -n auto --dist loadfile --cov --cov-report=term
+	  $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(MEASURE)
+
+coverage: MEASURE := --cov --cov-report=term
+coverage: test ## The same, slower, with what it covers and the least it must
 
 test-thorough: $(READY) $(ORACLE)/.ready ## What `test` leaves out to be fast: demo, every fault, more examples of each property
 	HYPOTHESIS_PROFILE=ci \

@@ -66,7 +66,7 @@ class Books:
             KINDS[said.kind], f"{who.title()} <{who}@example.org>", said.artifact, said.version or version, said.stage,
             ref, oid, self.repo.rev("HEAD"), principal=f"{who}@example.org", policy_version=1,
         )  # fmt: skip
-        return made._replace(**more)  # type: ignore[arg-type]
+        return made._replace(**more)
 
     def record(self, hours: float, *entries: Entry, by: str | None = "bot") -> None:
         """Append a group, signed by somebody or by nobody."""

@@ -26,8 +26,16 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
 if threading.current_thread() is threading.main_thread():
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+LONG = ("test_readme", "test_workflows", "test_events", "test_checks", "test_resolving")
+"""Files that take long: begun first, so that no process works on one alone in the end."""
+
 FOREIGN = ("GIT_", "XDG_", "REGISTRY_")
 """Beginnings of the variables that would let the caller's settings in."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put `LONG` first; the rest stays in order."""
+    items.sort(key=lambda item: item.path.stem not in LONG)
 
 
 @pytest.fixture(autouse=True)

@@ -56,7 +56,7 @@ def events(repo: Repo, *refs: str, target: str = "HEAD") -> Propose:
 
 def record(repo: Repo, *refs: str, target: str = "HEAD", push: bool = False, **options: object) -> Appended:
     """Make tags and record them in one group."""
-    recorder = Recorder(push=push, **options)  # type: ignore[arg-type]
+    recorder = Recorder(push=push, **options)
     return append(open_project(repo.path), events(repo, *refs, target=target), recorder)
 
 

@@ -140,7 +140,7 @@ class Mailbox:
 
     @property
     def mails(self) -> list[EmailMessage]:
-        return [message_from_bytes(raw, policy=policy.default) for raw in self.raw]  # type: ignore[misc]
+        return [message_from_bytes(raw, policy=policy.default) for raw in self.raw]
 
     async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:
         if address in self.refused:
@@ -160,14 +160,14 @@ class _AnyPort(Controller):
     """A controller that learns which port it was given."""
 
     def _trigger_server(self) -> None:
-        self.port = self.server.sockets[0].getsockname()[1]  # type: ignore[union-attr]
+        self.port = self.server.sockets[0].getsockname()[1]
         super()._trigger_server()
 
 
 @contextmanager
 def mailbox(
     *replies: str,
-    refused: set[str] = frozenset(),  # type: ignore[assignment]
+    refused: set[str] = frozenset(),
     starttls: ssl.SSLContext | None = None,
     tls: ssl.SSLContext | None = None,
     login: tuple[str, str] | None = None,

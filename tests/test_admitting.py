@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from inprocess import registry_here
 from lab import Lab, Repo
-from linked import add, edit_link, link_of, make_registry, make_source, saved, served, slope
+from linked import add, edit_link, link_of, make_promoted, make_registry, make_source, served, slope
 
 import registry
 from registry.api.auditing import KEYS
@@ -24,13 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 @pytest.fixture
 def reg(lab: Lab) -> Repo:
     """`m`: v1.0.0 (slope 1) in prod, v1.1.0 (slope 2) in staging."""
-    source = make_source(lab)
-    repo = make_registry(lab)
-    add(repo, str(source.path), stage="prod")
-    source.commit(dict(saved(2.0)))
-    source.tag("v2")
-    add(repo, str(source.path), rev="v2", version="v1.1.0", stage="staging")
-    return repo
+    return make_promoted(lab)
 
 
 def refused(call: Callable[[], object], reason: str) -> Refused:
@@ -50,7 +44,7 @@ def test_a_process_uses_only_what_is_in_its_stages_however_it_asks(
 ) -> None:
     monkeypatch.setenv("REGISTRY_ALLOWED_STAGES", "prod")
     for call in (registry.load, registry.fetch, registry.resolve):
-        error = refused(lambda call=call: call("m", project=reg.path, **asked), "stage-allowed")  # type: ignore[misc]
+        error = refused(lambda call=call: call("m", project=reg.path, **asked), "stage-allowed")
         assert "is in stage 'staging'" in error.what
         assert "only what is in 'prod'" in error.what
     flags = [word for key, value in asked.items() for word in (f"--{key}", value)]
@@ -65,7 +59,7 @@ def test_a_process_uses_only_what_is_in_its_stages_however_it_asks(
 def test_what_is_in_the_stage_is_loaded_however_it_is_asked_for(reg: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REGISTRY_ALLOWED_STAGES", "prod")
     for asked in ({"stage": "prod"}, {"version": "v1.0.0"}, {"version": "~1.0"}, {"rev": "m@v1.0.0"}):
-        assert slope(registry.load("m", project=reg.path, **asked)) == 1.0  # type: ignore[arg-type]
+        assert slope(registry.load("m", project=reg.path, **asked)) == 1.0
 
 
 def test_a_stage_that_moved_on_closes_the_version_it_held_for_a_lock_too(
@@ -97,8 +91,8 @@ def test_a_caller_requires_a_stage_or_asks_for_itself(reg: Repo) -> None:
     assert slope(load("m", version="v1.0.0", project=reg.path, require=["canary", "prod"])) == 1.0
     assert slope(load("m", project=reg.path, require=lambda found: found.version == "v1.1.0")) == 2.0
     for require in ("prod", ["prod", "canary"], lambda found: found.link.rev == "v1", lambda _: None, lambda _: []):
-        refused(lambda require=require: load("m", project=reg.path, require=require), "required")  # type: ignore[misc]
-        refused(lambda require=require: registry.fetch("m", project=reg.path, require=require), "required")  # type: ignore[misc]
+        refused(lambda require=require: load("m", project=reg.path, require=require), "required")
+        refused(lambda require=require: registry.fetch("m", project=reg.path, require=require), "required")
 
 
 def test_what_require_does_not_understand_it_does_not_admit(reg: Repo) -> None:
@@ -119,10 +113,10 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
     records = [record for record in caplog.records if record.name == "registry.audit"]
     for record in records:
         assert record.levelno == logging.INFO
-        assert json.loads(record.getMessage()) == record.registry  # type: ignore[attr-defined]
+        assert json.loads(record.getMessage()) == record.registry
         assert "\n" not in record.getMessage()
     caplog.clear()
-    return [record.registry for record in records]  # type: ignore[attr-defined]
+    return [record.registry for record in records]
 
 
 @pytest.fixture

@@ -177,7 +177,7 @@ def test_a_tag_is_read_where_name_object_commit_and_message_say_the_same() -> No
 )  # fmt: skip
 def test_what_may_not_be_said_is_not_written(changes: dict[str, object]) -> None:
     with pytest.raises(RegistryError, match="cannot be written"):
-        require_said(replace(APPROVED, **changes))  # type: ignore[arg-type]
+        require_said(replace(APPROVED, **changes))
 
 
 def test_the_digest_of_a_stage_is_of_what_it_asks_not_of_how_it_is_written() -> None:

@@ -162,7 +162,7 @@ def test_a_killed_git_is_one_error_and_the_next_question_starts_anew(repo: Repo,
 
 def test_a_sink_that_fails_leaves_no_bytes_for_the_next_question(repo: Repo, batch: Batch) -> None:
     class Full(io.BytesIO):
-        def write(self, _: object, /) -> int:  # type: ignore[override]
+        def write(self, _: object, /) -> int:
             raise OSError(28, "no space left")
 
     with pytest.raises(OSError, match="no space left"):
@@ -180,11 +180,11 @@ def test_a_second_thread_is_turned_away_and_the_first_answer_is_whole(repo: Repo
             said.append(str(error))
 
     class Slow(io.BytesIO):
-        def write(self, data: object, /) -> int:  # type: ignore[override]
+        def write(self, data: object, /) -> int:
             thread = threading.Thread(target=intrude)
             thread.start()
             thread.join()
-            return super().write(data)  # type: ignore[arg-type]
+            return super().write(data)
 
     sink = Slow()
     assert batch.copy(oid(repo, "a.txt"), sink) == Head("blob", 4)

@@ -38,7 +38,7 @@ def refused(text: str) -> str:
 
 
 def notice(kind: str = "assign", model: str = "team/cost", stage: str | None = "prod", **more: object) -> Notice:
-    return Notice(id="1", kind=kind, model=model, time="", project="", stage=stage, **more)  # type: ignore[arg-type]
+    return Notice(id="1", kind=kind, model=model, time="", project="", stage=stage, **more)
 
 
 def test_the_three_kinds_are_read_and_named_after_what_they_name() -> None:

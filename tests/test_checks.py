@@ -13,11 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from lab import ROOT, Lab, Repo
-from linked import COLUMNS, link_of, link_text, make_registry, make_source, saved
+from linked import COLUMNS, check, link_of, link_text, make_registry, make_source, saved
 
 import registry
 from registry.api.checking import Report, catalogue, judge
-from registry.api.checking import check as judge_all
 from registry.checks import secrets
 from registry.checks import subject as subjects
 from registry.checks.builtin import LINK_CHECKS
@@ -46,12 +45,6 @@ NEEDS_SOURCE = [
     "requirements-resolvable",
 ]
 NEEDS_MODEL = ["digest-matches", "size-limit", "model-type-known", "requirements-resolvable"]
-
-
-def check(*args: Any, **options: Any) -> Report:
-    """What `check` finds, but for birth certificates: links are edited here, and `test_lineage.py` is about those."""
-    report = judge_all(*args, **options)
-    return replace(report, findings=[each for each in report.findings if each.id != "lineage-complete"])
 
 
 @pytest.fixture

@@ -290,7 +290,7 @@ def changed(**change: object) -> list[str]:
     """The faults of a log whose second commit differs."""
     told = [[ASSIGN], [ASSIGN._replace(stage="dev", tag="m#dev#2")], [ASSIGN._replace(tag="m#prod#3")]]
     commits = log_of(told)
-    commits[1] = commits[1]._replace(**change)  # type: ignore[arg-type]
+    commits[1] = commits[1]._replace(**change)
     return faults(commits)
 
 
@@ -323,7 +323,7 @@ def test_a_commit_that_breaks_a_rule_is_named(change: dict[str, object], said: s
 )
 def test_an_entry_that_does_not_go_on_from_the_one_before_is_named(field: str, value: object, said: str) -> None:
     first, second = log_of([[ASSIGN], [ASSIGN]])
-    entry = parse_message(second.message)[0]._replace(**{field: value})  # type: ignore[arg-type]
+    entry = parse_message(second.message)[0]._replace(**{field: value})
     time = entry.time
     message = message_of([entry]).encode()
     assert any(said in each for each in faults([first, second._replace(message=message, time=time)]))

@@ -383,7 +383,7 @@ def test_all_but_one_of_those_who_give_up_at_once_leave_nothing(web: Web) -> Non
     first, second = web.clone("first"), web.clone("second")
 
     def propose(ledger: Ledger) -> Act:
-        record(first, f"m#dev#{ledger.head.sequence + 10}", push=True)  # type: ignore[union-attr]
+        record(first, f"m#dev#{ledger.head.sequence + 10}", push=True)
         return events(second, "m#prod#2")(ledger)
 
     before = refs(second)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from inprocess import registry_here
 from lab import Lab, Repo
-from linked import add, make_registry, make_source, saved, served, slope
+from linked import add, make_promoted, make_registry, make_source, served, slope
 
 import registry
 from registry.errors import NotFound, Refused, RegistryError
@@ -32,13 +32,7 @@ def app(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def reg(lab: Lab) -> Repo:
     """A registry in a folder: `m` v1.0.0 (slope 1) in prod, v1.1.0 (slope 2) in staging."""
-    source = make_source(lab)
-    repo = make_registry(lab)
-    add(repo, str(source.path), stage="prod")
-    source.commit(dict(saved(2.0)))
-    source.tag("v2")
-    add(repo, str(source.path), rev="v2", version="v1.1.0", stage="staging")
-    return repo
+    return make_promoted(lab)
 
 
 def promote(reg: Repo, version: str = "v1.1.0", number: int = 9) -> None:
@@ -98,7 +92,7 @@ def test_what_is_not_locked_is_refused(app: Path, reg: Repo, lab: Lab) -> None:
     ):
         assert (
             said in refused(lambda options=options: registry.load("m", project=reg.path, locked=True, **options)).what
-        )  # type: ignore[misc]
+        )
     assert "'n' of" in refused(lambda: registry.load("n", project=reg.path, locked=True)).what
     assert "it is of ../reg" in refused(lambda: registry.load("m", project=other.path, locked=True)).what
     registry.lock("m", stage="staging", project=reg.path)

@@ -69,7 +69,7 @@ def add(server: Tracking, number: str, slope: float, run: str = RUN, model: str 
 
 
 def take(reg: Repo, server: Tracking, **options: object) -> Adopted:
-    return import_mlflow(server.url, project=reg.path, **{"commit": True, **options})  # type: ignore[arg-type]
+    return import_mlflow(server.url, project=reg.path, **{"commit": True, **options})
 
 
 def which(reg: Repo, stage: str, name: str = "cost") -> str:

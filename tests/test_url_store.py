@@ -323,7 +323,7 @@ def test_a_download_from_s3_goes_on_where_it_is(lab: Lab, s3: Any) -> None:
     class Local:
         where = "source"
 
-    opened = Urls().opening(Local, "", [held])  # type: ignore[arg-type]
+    opened = Urls().opening(Local, "", [held])
     with opened(held, 1000) as stream:
         assert stream.offset == 1000
         assert stream.source.read(1 << 20) == data[1000:]

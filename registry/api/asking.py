@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 
 from registry.api.links import link_source
 from registry.api.project import Project
-from registry.checks.offer import Collect, Expected, Model, Offer
+from registry.checks.offer import Collect, Expected, Offer
 from registry.checks.subject import Subject
 from registry.checks.tracked import TrackedOffer
 from registry.errors import RegistryError
 from registry.git.source import Source
 from registry.policy import OFF
 from registry.stores import source_of
+from registry.stores.model import Model
 from registry.urls import Address
 
 if TYPE_CHECKING:

@@ -18,26 +18,22 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-from registry import versions as semver
 from registry.api.project import Project
+from registry.api.tagged import Tagged, read_tagged
 from registry.checks.files import FILE, File
 from registry.checks.listing import is_link
 from registry.checks.past import Earlier, Past
 from registry.checks.rule import Unjudged
 from registry.checks.subject import Subject
 from registry.errors import GitError, NotFound, RegistryError
-from registry.git.process import run
 from registry.linkfile import Link, parse_link
 from registry.names import link_paths
-from registry.state import Artifact, fold, fold_artifact
+from registry.state import Artifact
 from registry.stores import source_of
 from registry.strictyaml import LIMIT
-from registry.tags import Event, TagName, parse_name
 
 if TYPE_CHECKING:
     from registry.api.resolving import Resolved
-    from registry.api.rules import Rules
-    from registry.git.tagscan import Scan
     from registry.interface import Interface
 
 _WORKERS = 8
@@ -65,17 +61,6 @@ class _Read(NamedTuple):
     link: Link
 
 
-class _Tagged(NamedTuple):
-    """What the tags say of some artifacts."""
-
-    artifacts: Mapping[str, Artifact]
-    """As far as they are accepted, where a policy governs."""
-    unclear: Mapping[str, Sequence[tuple[str, RegistryError]]]
-    """Stages without an answer, and why."""
-    tops: Mapping[str, str | None]
-    """The greatest number that some tag, well-formed or not, ever named."""
-
-
 class Recall:
     """Answers what the tags say of the artifacts of some links; called by the checks, from several threads."""
 
@@ -93,7 +78,7 @@ class Recall:
         self._subjects = [each for each in subjects if each.name is not None]
         self._lock, self._scanning = threading.Lock(), threading.Lock()
         self._known: Mapping[str, Past] | RegistryError | None = None
-        self._tags: _Tagged | RegistryError | None = None
+        self._tags: Tagged | RegistryError | None = None
 
     def attach(self) -> None:
         """Let the checks of these links ask."""
@@ -113,13 +98,8 @@ class Recall:
         return self._known[subject.file.path]
 
     def named(self, subject: Subject) -> object:
-        """The tags of the artifact of one of these links, by which its past is known. Raises `RegistryError`."""
-        tagged, name = self._read_tags(), subject.name or ""
-        artifact = tagged.artifacts[name]
-        held = [(stage, each.version.label) for stage in sorted(artifact.stages) if (each := artifact.holder(stage))]
-        unclear = [(stage, error.what) for stage, error in tagged.unclear[name]]
-        tags = sorted((event.ref, event.oid) for event in artifact.events)
-        return tags, held, unclear, tagged.tops[name]
+        """All by which the past of the artifact of one of these links is known. Raises `RegistryError`."""
+        return self._read_tags().named(subject.name or "")
 
     def _read(self) -> dict[str, Past]:
         self._wait()
@@ -136,65 +116,19 @@ class Recall:
             found[each.file.path] = Past(tuple(versions), tagged.tops[each.name or ""], tuple(unclear[each.name or ""]))
         return found
 
-    def _read_tags(self) -> _Tagged:
+    def _read_tags(self) -> Tagged:
         """What the tags say of the artifacts, as far as it is accepted. Raises `RegistryError`."""
         with self._scanning:  # while a source waits for this, `_read` waits for the source
             if self._tags is None:
                 try:
-                    self._tags = self._scanned({each.name or "" for each in self._subjects})
+                    names = {each.name or "" for each in self._subjects}
+                    governed = any(each.policy.version for each in self._subjects)
+                    self._tags = read_tagged(self._project, names, self._base, governed=governed)
                 except RegistryError as error:
                     self._tags = error
         if isinstance(self._tags, RegistryError):
             raise self._tags
         return self._tags
-
-    def _rules(self) -> Rules | None:
-        """The rules by which tags count, where a policy governs."""
-        if not any(each.policy.version for each in self._subjects):
-            return None
-        from registry.api.rules import read_rules, rules_at
-
-        found = read_rules(self._project) if self._base is None else rules_at(self._project, self._base)
-        return found if found.governs else None
-
-    def _state(
-        self, names: set[str], rules: Rules | None, scan: Scan
-    ) -> tuple[dict[str, Artifact], dict[str, list[tuple[str, RegistryError]]]]:
-        """The artifacts, and of each the stages without an answer."""
-        artifacts = {name: fold_artifact(name, []) for name in names}
-        unclear: dict[str, list[tuple[str, RegistryError]]] = {name: [] for name in names}
-        mine = scan._replace(events=[event for event in scan.events if event.artifact in names])
-        if rules is None:
-            return artifacts | fold(mine.events), unclear
-        from registry.api.accepting import accept_all
-
-        for name, accepted in accept_all(self._project, mine, rules=rules).items():
-            artifacts[name] = accepted.artifact
-            unclear[name] += [each for each in accepted.refusals() if each[1].reason != "revoked"]
-        return artifacts, unclear
-
-    def _scanned(self, names: set[str]) -> _Tagged:
-        rules = self._rules()
-        only = next(iter(names)) if len(names) == 1 else None
-        self._project.refresh(only, head=rules is not None and rules.needs_ledger)
-        scan = self._project.scan(only)
-        if not scan.refs:
-            self._require_whole()
-        given: dict[str, set[str]] = {name: set() for name in names}
-        for name in (*scan.events, *(parse_name(bad.ref) for bad in scan.bad)):
-            if isinstance(name, (Event, TagName)) and name.version and name.artifact in given:
-                given[name.artifact].add(name.version)
-        tops = {name: max(found, key=semver.key, default=None) for name, found in given.items()}
-        return _Tagged(*self._state(names, rules, scan), tops)
-
-    def _require_whole(self) -> None:
-        """Raise in a shallow clone without any tag: that is how a clone looks which was made without them."""
-        if self._project.mirror is not None:
-            return
-        path = self._project.path
-        shallow = run(path, ["rev-parse", "--is-shallow-repository"]).out.strip() == b"true"
-        if shallow and not run(path, ["for-each-ref", "--count=1", "refs/tags"]).out:
-            raise NotFound("this clone is shallow and has no tags", self._project.where, "fetch all tags, then check")
 
     def _links(self, wanted: Mapping[str, Sequence[_Version]]) -> dict[Place, _Read | RegistryError]:
         """The earlier links by commit and name, or why there is none."""

@@ -163,8 +163,11 @@ def run_gates(  # noqa: PLR0913 - one question, and what some callers know bette
 
 def _here(project: Project, name: str, version: str, stage: str) -> Known:
     accepted = accept(project, name)
-    if version not in accepted.artifact.versions:
+    found = accepted.artifact.versions.get(version)
+    if found is None:
         accepted.require_version(version)
+    elif accepted.weighed is not None:
+        accepted = accept(project, name, rules=accepted.rules, scan=accepted.scan, about={found.commit})
     return Known.of(accepted, version, stage)
 
 

@@ -121,7 +121,10 @@ class Judging:
         if name not in self._scans or not any(map(has_gates, stages)):
             return self._facts[name]
         commits = {tag.commit for tag in plan.tags}
-        return accept(self.project, name, rules=self.rules, scan=self._scans[name], about=commits).facts
+        found = self._accepted[name] = accept(
+            self.project, name, rules=self.rules, scan=self._scans[name], about=commits
+        )
+        return found.facts
 
     def _now(self, now: Snapshot) -> int:
         """The time that the tag will have: of one second's events the later is dated ahead (`tagwrite.tagger`)."""
@@ -137,7 +140,8 @@ class Judging:
             return now
         accepted = accept(self.project, name, rules=self.rules, scan=now.scan)
         accepted.require_believed()
-        self._accepted[name], self._facts[name], self._scans[name] = accepted, accepted.facts, now.scan
+        self._accepted[name], self._facts[name] = accepted, accepted.facts
+        self._scans[name] = now.scan
         events = [event for event in now.scan.events if event.ref not in accepted.rejected]
         artifact = fold_artifact(name, events)
         for version in accepted.facts.revoked:

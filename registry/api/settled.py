@@ -24,11 +24,11 @@ from typing import TYPE_CHECKING, Final
 from registry import cache
 from registry.cache import appended
 from registry.cache.program import fingerprint
-from registry.checks.offer import Model
 from registry.checks.subject import Subject
 from registry.errors import RegistryError
 from registry.git.source import Source
 from registry.lineage import RUN, TRACKING
+from registry.stores.model import Model
 
 if TYPE_CHECKING:
     from registry.api.changing import Scope

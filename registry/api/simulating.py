@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from os import PathLike
 
-from registry.api.accepting import Accepted, read_accepted
+from registry.api.accepting import Accepted, accept, read_accepted
 from registry.api.acting import Signer
 from registry.api.entering import read_results
 from registry.api.evidencing import require_registered
@@ -67,7 +67,8 @@ def simulate(
     accepted = read_accepted(opened, name)
     policy = accepted.rules.policy
     if kind != "register":
-        require_registered(accepted, version)
+        about = {require_registered(accepted, version).commit}
+        accepted = accept(opened, name, rules=accepted.rules, scan=accepted.scan, about=about)
     known_of = facts(accepted, version, kind, stage, int(time.time()))
     real = {key: getattr(known_of, key) for key in ("kind", "authors", "history", "standing", "now")}
     act = replace(proposed, signature=VALID, **real)

@@ -16,8 +16,8 @@ from registry.errors import Refused
 def verify(project: str | PathLike[str] = ".", *, progress: Step | None = None) -> Report:
     """The findings of `check`, those of `doctor`, of the tags' signatures, of approvals, and of `ledger verify`.
 
-    All links are judged anew. The last three where the registry has `allowed_signers`, a policy that governs, and a ledger. A policy that cannot
-    be read is told by the first ones.
+    All links are judged anew. The last three are told where the registry has `allowed_signers`, a policy that governs,
+    and a ledger. A policy that cannot be read is told by the first ones.
 
     Raises `RegistryError` where no registry can be read.
     """

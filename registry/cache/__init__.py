@@ -104,8 +104,8 @@ def _take(handle: int, *, shared: bool, wait: bool) -> None:
     if os.name == "nt":  # pragma: no cover - another platform
         import msvcrt
 
-        mode = msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK  # type: ignore[attr-defined,unused-ignore]
-        msvcrt.locking(handle, mode, 1)  # type: ignore[attr-defined,unused-ignore]
+        mode = msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK  # type: ignore[attr-defined,unused-ignore] # on Windows only
+        msvcrt.locking(handle, mode, 1)  # type: ignore[attr-defined,unused-ignore] # on Windows only
     else:
         import fcntl
 

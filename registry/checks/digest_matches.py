@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator
 
 from registry.checks.elsewhere import Measured, measured
-from registry.checks.offer import Digests, Model, Offer
+from registry.checks.offer import Digests, Offer
 from registry.checks.pins import Pinned
 from registry.checks.rule import Unjudged
 from registry.checks.subject import Subject
@@ -16,6 +16,7 @@ from registry.linkfile import Pin
 from registry.metafile import ArtifactRef
 from registry.stores import GIT, Held
 from registry.stores.git_blob import require_content
+from registry.stores.model import Model
 
 Fault = tuple[str, str]
 """The key of the link it concerns, and a sentence."""

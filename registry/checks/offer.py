@@ -10,54 +10,20 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from threading import Event
-from typing import IO, TYPE_CHECKING, NamedTuple, Protocol
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 from registry.errors import GitError, NotFound, RegistryError
 from registry.git.batch import Batch, Head
 from registry.git.source import Source
-from registry.stores import GIT, Held
+from registry.stores import GIT
+from registry.stores.model import Model
 
 if TYPE_CHECKING:
     from registry.checks.pins import Pinned
     from registry.lineage import Certificate
-    from registry.metafile import Metafile
-
-
-class Model(Protocol):
-    """A model as it stands at one commit of its source."""
-
-    @property
-    def path(self) -> str:
-        """Its metafile, from the source's root."""
-        ...
-
-    @property
-    def blob(self) -> str:
-        """The metafile's git object id."""
-        ...
-
-    @property
-    def data(self) -> bytes:
-        """The metafile's bytes."""
-        ...
-
-    @property
-    def metafile(self) -> Metafile:
-        """The metafile, parsed."""
-        ...
-
-    @property
-    def held(self) -> Held | None:
-        """Where the metafile is, if not in git."""
-        ...
-
-    @property
-    def files(self) -> Mapping[str, Held]:
-        """Its artifacts by the name the metafile gives them."""
-        ...
 
 
 class Digests(NamedTuple):
@@ -273,7 +239,7 @@ class _Hashing(io.BytesIO):
         self._sha256, self._md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
         self._size, self._head = 0, b""
 
-    def write(self, data: bytes, /) -> int:  # type: ignore[override]
+    def write(self, data: bytes, /) -> int:  # type: ignore[override] # bytes are all it gets
         self._sha256.update(data)
         self._md5.update(data)
         self._size += len(data)

@@ -12,7 +12,7 @@ from functools import cached_property
 
 from registry import strictyaml
 from registry.checks.files import FILE, File
-from registry.checks.offer import Model, Offer
+from registry.checks.offer import Offer
 from registry.checks.past import Past
 from registry.checks.pins import Pinned, pinned
 from registry.checks.rule import Rule, Unjudged
@@ -20,6 +20,7 @@ from registry.errors import Refused, RegistryError
 from registry.findings import SKIP, Finding
 from registry.linkfile import Link, parse_link
 from registry.policy import Policy
+from registry.stores.model import Model
 
 MODEL = "model"
 """The only type of link that the registry knows."""

@@ -42,7 +42,7 @@ class Callable:
         if format not in _WRITTEN:
             raise RegistryError(f"unknown format {format!r}", "", "use dill (the default) or cloudpickle")
         module = pickles.needed(_WRITTEN[format], EXTRA)
-        interface = estimator.described({"__call__": model}, sample_data)  # type: ignore[dict-item]
+        interface = estimator.described({"__call__": model}, sample_data)  # type: ignore[dict-item] # a model is any callable here
         with calling(f"{_WRITTEN[format]} cannot store this callable", "leave out open files, locks and the like"):
             artifacts, modules = _written(module, model)
         needs, local = requirements.collect({*modules, _WRITTEN[format]} | requirements.of_interface(interface))
@@ -57,7 +57,7 @@ def _written(module: Any, model: object) -> tuple[dict[str, bytes], set[str]]:
     apart = module.__name__ == "dill"
     kept: dict[int, tuple[str, object]] = {}
 
-    class Pickler(module.Pickler):  # type: ignore[misc]
+    class Pickler(module.Pickler):  # type: ignore[misc] # the base is chosen when it runs
         def persistent_id(self, obj: object) -> str | None:
             modules.update(_modules(obj))
             if apart and id(obj) not in kept and (found := references.write(obj, f"r{len(kept)}")):

@@ -56,7 +56,7 @@ class LightGBM:
         """A method that takes a `Dataset` too, as MLEM's does."""
         called = getattr(model, method)
         if method != "predict":
-            return called  # type: ignore[no-any-return]
+            return called  # type: ignore[no-any-return] # lightgbm has no types
         lightgbm = pickles.needed("lightgbm", EXTRA)
 
         @wraps(called)

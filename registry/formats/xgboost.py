@@ -61,7 +61,7 @@ class XGBoost:
         """A method that takes what xgboost can make a `DMatrix` of."""
         called = getattr(model, method)
         if method != "predict":
-            return called  # type: ignore[no-any-return]
+            return called  # type: ignore[no-any-return] # xgboost has no types
         xgboost = pickles.needed("xgboost", EXTRA)
 
         @wraps(getattr(called, "__wrapped__", called))

@@ -126,7 +126,7 @@ class _Reader:
         if mark not in _NUMBERS or self.take(1) != b"#":
             raise ValueError("an array of unknown type")
         dtype = np.dtype(_NUMBERS[mark])
-        return np.frombuffer(self.take(self.number(self.take(1)) * dtype.itemsize), dtype)  # type: ignore[return-value]
+        return np.frombuffer(self.take(self.number(self.take(1)) * dtype.itemsize), dtype)  # type: ignore[return-value] # the type of the numbers is known to the file alone
 
 
 def _json(data: bytes) -> Any:

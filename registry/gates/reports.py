@@ -57,7 +57,7 @@ def unreadable(known: Known) -> str:
     return f"the suite {known.path} cannot be read{why}"
 
 
-def of(case: Case, suite: Suite, sha256: str, bytes: Bytes) -> Found:  # noqa: A002 - what a model is
+def of(case: Case, suite: Suite, sha256: str, bytes: Bytes) -> Found:  # noqa: A002 - named as its type - what a model is
     """The reports of a suite on a model of the artifact."""
     counting: list[tuple[str, Evaluation]] = []
     others: list[str] = []
@@ -90,7 +90,7 @@ def is_of(judged: Bytes, metafile: str, artifacts: object) -> bool:
     return (judged.metafile, judged.artifacts) == (metafile, artifacts)
 
 
-def _why_not(report: Evaluation, case: Case, suite: Suite, sha256: str, bytes: Bytes) -> str | None:  # noqa: A002
+def _why_not(report: Evaluation, case: Case, suite: Suite, sha256: str, bytes: Bytes) -> str | None:  # noqa: A002 - named as its type
     """Why a report counts for nothing; none where it counts."""
     found = report.candidate
     if found.name != case.name or report.suite != suite.name:

@@ -123,7 +123,7 @@ def _read(place: _Place, patterns: list[str]) -> Iterator[tuple[str, str, str, b
         readline, read = stream.readline, stream.read
         for line in iter(readline, b""):
             fields = line[:-1].decode("utf-8", "backslashreplace").split(" ")
-            if len(fields) != 4:  # noqa: PLR2004 - "<object> missing"
+            if len(fields) != 4:  # noqa: PLR2004 - those named two lines below - "<object> missing"
                 missing.append(fields[0])
                 continue
             oid, kind, size, ref = fields
@@ -145,7 +145,7 @@ def _read_small(place: _Place, patterns: list[str]) -> Iterator[tuple[str, str, 
     with pipeline(*place, [*_EACH, *patterns], ["cat-file", "--buffer", f"--batch-check={_FORMAT}"]) as stream:
         for line in stream:
             fields = line[:-1].decode("utf-8", "backslashreplace").split(" ")
-            if len(fields) != 4:  # noqa: PLR2004
+            if len(fields) != 4:  # noqa: PLR2004 - those named two lines below
                 small.setdefault(fields[0], [])
                 continue
             oid, kind, size, ref = fields

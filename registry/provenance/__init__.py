@@ -8,13 +8,11 @@ sound. MLflow is asked over REST (`registry.provenance.runs`), for a link to it 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Protocol
 
 from registry import lineage
 from registry.errors import RegistryError
 from registry.git.source import Source
 from registry.lineage import MOST, Certificate, Fact
-from registry.metafile import Metafile
 from registry.plural import plural
 from registry.policy import Policy
 from registry.provenance import chain as chains
@@ -23,34 +21,10 @@ from registry.provenance.chain import Chain, scalar_text
 from registry.provenance.described import features, framework, identity, packages, parents
 from registry.provenance.reading import Files
 from registry.provenance.stages import Pipelines, pipelines
-from registry.stores import Held
 from registry.stores.mlflow import TrackedSource
+from registry.stores.model import Model
 
 Sections = dict[str, dict[str, Fact]]
-
-
-class Model(Protocol):
-    """A model as it stands at one commit of its source."""
-
-    @property
-    def path(self) -> str:
-        """Its metafile, from the source's root."""
-        ...
-
-    @property
-    def blob(self) -> str:
-        """The metafile's git object id."""
-        ...
-
-    @property
-    def metafile(self) -> Metafile:
-        """The metafile, parsed."""
-        ...
-
-    @property
-    def files(self) -> Mapping[str, Held]:
-        """Its artifacts by the name the metafile gives them."""
-        ...
 
 
 def collect(

@@ -82,7 +82,7 @@ class _Hashing(io.BytesIO):
         super().__init__()
         self._md5, self._sha256, self._size = hashlib.md5(usedforsecurity=False), hashlib.sha256(), 0
 
-    def write(self, data: bytes, /) -> int:  # type: ignore[override]
+    def write(self, data: bytes, /) -> int:  # type: ignore[override] # bytes are all it gets
         self._md5.update(data)
         self._sha256.update(data)
         self._size += len(data)

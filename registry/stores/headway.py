@@ -55,7 +55,7 @@ class Headway:
 
         watched = self
 
-        class Adapter(requests.adapters.HTTPAdapter):  # type: ignore[misc,unused-ignore]
+        class Adapter(requests.adapters.HTTPAdapter):  # type: ignore[misc,unused-ignore] # requests may have no types
             """Makes connections that are known here."""
 
             def init_poolmanager(self, *args: Any, **options: Any) -> None:

@@ -37,7 +37,7 @@ class Urls:
         """Those of the paths that are URLs. Nothing is asked yet."""
         return {path: Held(path, path, None, URL) for path in paths if "://" in path}
 
-    def opening(self, source: Source, commit: str, held: Sequence[Held]) -> Opening:  # noqa: ARG002
+    def opening(self, source: Source, commit: str, held: Sequence[Held]) -> Opening:  # noqa: ARG002 - the same
         """Each object by itself; its package is looked for now."""
         for one in held:
             contained_url(one.key, "the link's key", source.where)
