@@ -8,9 +8,9 @@ from pathlib import Path
 
 from story import Story
 
-NAMES = ("dana", "bo", "eve")
-"""Dana makes models, Bo owns the stage, Eve may push and is named nowhere."""
-KNOWN = ("dana", "bo")
+NAMES = ("dana", "bo", "eve", "robot")
+"""Dana makes models, Bo owns the stage, Eve may push and is named nowhere; Robot is the workflow that promotes."""
+KNOWN = ("dana", "bo", "robot")
 
 
 class People:

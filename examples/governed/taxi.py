@@ -13,6 +13,7 @@ from typing import Any
 from client import App
 from people import People
 from story import BIN, Story
+from workflow import Workflow
 from working_copy import WorkingCopy
 
 HERE = Path(__file__).resolve().parent
@@ -268,11 +269,16 @@ class Taxi(contextlib.ExitStack):
     # 9
 
     def replace(self) -> None:
-        """The second version goes into production, through staging."""
-        self.story.chapter("Promotion of the second version", "The running application follows; nothing is deployed.")
+        """The second version goes into production, through staging, by the registry's workflow."""
+        self.story.chapter(
+            "Promotion of the second version", "By the workflow, which has a key of its own; the application follows."
+        )
         self.assign("v0.0.2", "staging")
         self.approved("v0.0.2", "JIRA-4544")
-        self.assign("v0.0.2", "prod")
+        robot = "robot@example.org"
+        workflow = Workflow(self.story, self.url, self.output / "runner", self.people.folder / "robot", robot)
+        tags = workflow.promote(NAME, "v0.0.2", "prod")
+        self.story.expect(tags.startswith(f"{NAME}#prod#"), "the workflow signed and recorded the promotion", tags)
         self.require_answers("v2", "HistGradientBoostingRegressor")
 
     # 10
@@ -311,6 +317,7 @@ class Taxi(contextlib.ExitStack):
         folder = self.registry.folder
         said = self.story.run(folder, "registry", "audit", "--stage", "prod")
         self.story.expect("bo@example.org" in said, "it names who approved", said)
+        self.story.expect("robot@example.org" in said, "and that the workflow promoted", said)
         self.story.expect("ignored" in said, "and the event that was not accepted", said)
 
     # 13
@@ -323,6 +330,7 @@ class Taxi(contextlib.ExitStack):
         raw = (self.source.folder / "data" / "raw.csv.dvc").read_text()
         md5 = next(line.split()[-1] for line in raw.splitlines() if "md5:" in line)
         self.story.expect(md5 in said and self.tracked in said, "it names the raw data and the run in MLflow", said)
+        self.story.expect("approved by bo@example.org" in said, "and who allowed it", said)
         touched = self.story.run(folder, "registry", "impact", "--data-md5", md5)
         both = "v0.0.1" in touched and "v0.0.2" in touched
         self.story.expect(both, "the raw data leads to both versions", touched)
